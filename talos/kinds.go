@@ -1,0 +1,147 @@
+package talos
+
+import (
+	"sort"
+
+	"google.golang.org/grpc/codes"
+)
+
+// Kind names one sort of failure. It is an error itself, so that
+// errors.Is(err, talos.UnknownTopic) asks for it. Kinds travel by name; a name
+// never changes its meaning and is never taken away.
+type Kind string
+
+// The kinds. Their meaning, gRPC code, retry rule and hint stand in the table
+// below and nowhere else; docs/errors.md is generated from it.
+const (
+	InvalidTopicName   Kind = "InvalidTopicName"
+	InvalidConfig      Kind = "InvalidConfig"
+	InvalidRequest     Kind = "InvalidRequest"
+	UnknownTopic       Kind = "UnknownTopic"
+	UnknownPartition   Kind = "UnknownPartition"
+	TopicExists        Kind = "TopicExists"
+	RecordTooLarge     Kind = "RecordTooLarge"
+	BatchTooLarge      Kind = "BatchTooLarge"
+	CorruptBatch       Kind = "CorruptBatch"
+	InvalidBatch       Kind = "InvalidBatch"
+	UndecodableBatch   Kind = "UndecodableBatch"
+	OutOfOrderSequence Kind = "OutOfOrderSequence"
+	DuplicateSequence  Kind = "DuplicateSequence"
+	UnknownProducer    Kind = "UnknownProducer"
+	ProducerFenced     Kind = "ProducerFenced"
+	OffsetOutOfRange   Kind = "OffsetOutOfRange"
+	NotOwner           Kind = "NotOwner"
+	NotServing         Kind = "NotServing"
+	QueueFull          Kind = "QueueFull"
+	StoreUnavailable   Kind = "StoreUnavailable"
+	MetaUnavailable    Kind = "MetaUnavailable"
+	StoreInUse         Kind = "StoreInUse"
+	CorruptSegment     Kind = "CorruptSegment"
+	BrokenChain        Kind = "BrokenChain"
+	RestoredRecord     Kind = "RestoredRecord"
+	Unavailable        Kind = "Unavailable"
+	Timeout            Kind = "Timeout"
+	Canceled           Kind = "Canceled"
+	Closed             Kind = "Closed"
+	Internal           Kind = "Internal"
+)
+
+// Class is what the table says of a kind.
+type Class struct {
+	// Code is the gRPC code by which clients in any language see the kind.
+	Code codes.Code
+	// Retryable says that the same request may succeed later, and that sending it
+	// again is safe.
+	Retryable bool
+	// Text says what happened, in one sentence without a full stop.
+	Text string
+	// Hint says what to do about it.
+	Hint string
+}
+
+var kinds = map[Kind]Class{
+	InvalidTopicName: {codes.InvalidArgument, false, "the topic's name can't be used",
+		"use 1 to 249 letters, digits, '.', '_' and '-'"},
+	InvalidConfig: {codes.InvalidArgument, false, "a setting has a value that can't be used",
+		"mend every setting that the message names"},
+	InvalidRequest: {codes.InvalidArgument, false, "the request is malformed",
+		"mend what the message names; if a Talos client made the request, update it"},
+	UnknownTopic: {codes.NotFound, false, "there is no such topic",
+		"check the name with `talos topic list`, or create it with `talos topic create`"},
+	UnknownPartition: {codes.NotFound, false, "the topic has no such partition",
+		"`talos topic describe` shows how many it has; they count from 0"},
+	TopicExists: {codes.AlreadyExists, false, "a topic of this name exists already",
+		"use it, choose another name, or delete it first"},
+	RecordTooLarge: {codes.InvalidArgument, false, "the record is larger than the limit",
+		"split it, or keep the payload elsewhere and send a reference"},
+	BatchTooLarge: {codes.InvalidArgument, false, "the record batch is larger than the limit",
+		"send fewer records in one batch"},
+	CorruptBatch: {codes.DataLoss, true, "the record batch was damaged on its way: its checksum does not match",
+		"it was not stored and is sent again; if this repeats, suspect memory or network of the producer's host"},
+	InvalidBatch: {codes.InvalidArgument, false, "the record batch is not well formed",
+		"only RecordBatch v2 (magic 2) with a consistent header is taken; check the client that built it"},
+	UndecodableBatch: {codes.DataLoss, false, "a record batch can't be decoded",
+		"its producer built it wrongly; seek behind it to go on (the message names the offset)"},
+	OutOfOrderSequence: {codes.FailedPrecondition, false, "a batch of this producer is missing before this one",
+		"the producer lost its order; close it and open a new one"},
+	DuplicateSequence: {codes.AlreadyExists, false, "the batch was stored earlier, too long ago to know its offset",
+		"nothing is lost; the producer resent a batch from before its last five"},
+	UnknownProducer: {codes.FailedPrecondition, false, "the partition no longer knows this producer",
+		"open a new producer; whether a batch without an answer was stored can't be told"},
+	ProducerFenced: {codes.FailedPrecondition, false, "a newer producer with the same id has taken over",
+		"close this producer"},
+	OffsetOutOfRange: {codes.OutOfRange, false, "there is no record at this offset",
+		"start from earliest or latest, or from an offset within the range that the message gives"},
+	NotOwner: {codes.Unavailable, true, "another node owns the partition",
+		"clients follow by themselves; if it lasts, no node may be live"},
+	NotServing: {codes.Unavailable, true, "the partition is being opened",
+		"clients retry by themselves; the node's log says what it waits for"},
+	QueueFull: {codes.ResourceExhausted, true, "the partition's queue is full: data arrives faster than the store takes it",
+		"clients retry by themselves; use more partitions or a faster store if it lasts"},
+	StoreUnavailable: {codes.Unavailable, true, "the store can't be used",
+		"check the store (disk full? file system read-only? service down?); nothing acknowledged is lost"},
+	MetaUnavailable: {codes.Unavailable, true, "etcd can't be used",
+		"check etcd's health and the network to it; nothing acknowledged is lost"},
+	StoreInUse: {codes.FailedPrecondition, false, "the data folder is in use by another process",
+		"stop the process that the message names, or choose another folder with --data"},
+	CorruptSegment: {codes.DataLoss, false, "a segment is damaged",
+		"the message names file and position; restore that file from a copy, and check the disk"},
+	BrokenChain: {codes.DataLoss, false, "a segment is missing from the partition's chain",
+		"the message names what is missing; restore it from a copy; nothing else was removed"},
+	RestoredRecord: {codes.FailedPrecondition, false, "the store is ahead of etcd: etcd seems restored from an old copy",
+		"do not delete anything; rebuild the partition's record from the store"},
+	Unavailable: {codes.Unavailable, true, "the node can't be reached",
+		"check that it runs (`talos dev`), and its address (--server or TALOS_SERVER)"},
+	Timeout: {codes.DeadlineExceeded, true, "the time for this was up",
+		"check the node's log and load, or allow more time"},
+	Canceled: {codes.Canceled, false, "the request was canceled", "the caller ended it"},
+	Closed: {codes.FailedPrecondition, false, "it is closed already",
+		"a client, producer or consumer can't be used after Close"},
+	Internal: {codes.Internal, false, "a fault of Talos itself",
+		"please report it with the node's log"},
+}
+
+// Class returns what the table says of the kind; a kind that this version does
+// not know counts as Internal.
+func (k Kind) Class() Class {
+	if c, ok := kinds[k]; ok {
+		return c
+	}
+	return kinds[Internal]
+}
+
+// Error makes a kind usable as an error and as a target of errors.Is.
+func (k Kind) Error() string { return k.Class().Text }
+
+// Known tells whether this version knows the kind.
+func (k Kind) Known() bool { _, ok := kinds[k]; return ok }
+
+// Kinds returns all kinds, sorted by name.
+func Kinds() []Kind {
+	all := make([]Kind, 0, len(kinds))
+	for k := range kinds {
+		all = append(all, k)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
+	return all
+}
