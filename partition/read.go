@@ -1,0 +1,185 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/talos-log/talos/storage/segment"
+	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/batch"
+)
+
+// maxLoaded bounds the segments of one partition whose index is kept in memory
+// for readers of history.
+const maxLoaded = 4
+
+// Read returns whole committed batches, from the one that holds offset on, of
+// maxBytes at the most but at least one. At the end of the log it returns
+// nothing. It may return less than there is; ask again behind it.
+//
+// OffsetOutOfRange: the offset is below the start, or above the end (asked of
+// the record first, so that a deposed owner does not say it; then NotOwner).
+// CorruptSegment names file and position.
+func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]byte, error) {
+	v := l.view.Load()
+	switch {
+	case v.ended:
+		<-l.done
+		return nil, l.err
+	case offset == v.rng.End:
+		return nil, nil
+	case offset < v.rng.Start:
+		return nil, l.outOfRange(offset, v.rng)
+	case offset > v.rng.End:
+		return nil, l.beyondEnd(ctx, offset, v)
+	}
+	if groups, ok := v.tail.from(offset); ok {
+		return readGroups(groups, offset, maxBytes), nil
+	}
+	i, limit := locate(v.chain, offset, v.rng.End)
+	if v.open != nil && v.open.name == v.chain[i].name {
+		return l.readSegment(ctx, v.chain[i], *v.open, offset, limit, maxBytes)
+	}
+	seg, err := l.loadForReading(ctx, v.chain[i], limit)
+	if err != nil {
+		return nil, err
+	}
+	return l.readSegment(ctx, v.chain[i], seg, offset, limit, maxBytes)
+}
+
+func (l *Log) outOfRange(offset talos.Offset, rng talos.OffsetRange) error {
+	return &talos.Error{
+		Kind: talos.OffsetOutOfRange, Op: "partition.Read", Subject: l.id.String(),
+		Detail: fmt.Sprintf("offset %d", offset), Range: &rng,
+	}
+}
+
+// beyondEnd makes sure that it is the reader, and not this log, which is wrong.
+func (l *Log) beyondEnd(ctx context.Context, offset talos.Offset, v *view) error {
+	rec, err := l.cfg.Records.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read the record of %v: %w", l.id, err)
+	}
+	if rec.Epoch > v.epoch && rec.Epoch > l.Epoch() {
+		return l.deposed(fmt.Sprintf("the epoch is %d, the own one %d", rec.Epoch, v.epoch), nil)
+	}
+	return l.outOfRange(offset, v.rng)
+}
+
+// readGroups copies batches out of memory.
+func readGroups(groups []group, offset talos.Offset, maxBytes int) []byte {
+	var out []byte
+	for _, g := range groups {
+		for b, err := range batch.All(g.payload) {
+			if err != nil {
+				// Admitted batches parse; see Append.
+				panic("partition: a batch in memory does not parse: " + err.Error())
+			}
+			if b.Next() <= offset {
+				continue
+			}
+			if len(out) > 0 && len(out)+b.Size > maxBytes {
+				return out
+			}
+			out = append(out, b.Bytes...)
+		}
+	}
+	return out
+}
+
+// readSegment reads batches of one segment that lie below limit.
+func (l *Log) readSegment(ctx context.Context, in link, seg openSegment, offset, limit talos.Offset, maxBytes int) ([]byte, error) {
+	id := l.segmentID(in.name)
+	reader, err := l.cfg.Store.Open(ctx, id)
+	if err != nil {
+		return nil, storeError("open", id, err)
+	}
+	defer reader.Close()
+	out, err := segment.ReadBatches(ctx, reader, segment.Query{
+		ID: id.String(), Salt: seg.salt, From: offset, Limit: limit,
+		Pos: seg.index.Find(offset), End: seg.end, MaxBytes: maxBytes,
+	})
+	if err != nil {
+		return nil, storeError("read", id, err)
+	}
+	if len(out) == 0 {
+		return nil, &talos.Error{
+			Kind: talos.CorruptSegment, Op: "partition.Read", Subject: id.String(),
+			Detail: fmt.Sprintf("offset %d should be in it, and is not", offset),
+		}
+	}
+	return out, nil
+}
+
+// loadForReading returns the index of a segment that is not being written,
+// loading it once for all readers that ask.
+func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (openSegment, error) {
+	if seg, ok := l.loaded.find(in.name, limit); ok {
+		return seg, nil
+	}
+	key := fmt.Sprintf("%v %d", in.name, limit)
+	result := l.loading.DoChan(key, func() (any, error) {
+		// For the log, not for the one reader that came first.
+		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
+		defer cancel()
+		loaded, err := l.load(ctx, in, limit, segment.LoadOptions{
+			Restore: func([]segment.Producer) {},
+			Apply:   func(batch.Batch, int64) error { return nil },
+		})
+		if err != nil {
+			return openSegment{}, err
+		}
+		seg := openSegment{name: in.name, salt: loaded.Salt, index: loaded.Index, end: loaded.End}
+		l.loaded.keep(seg, limit)
+		return seg, nil
+	})
+	select {
+	case r := <-result:
+		return r.Val.(openSegment), r.Err
+	case <-ctx.Done():
+		return openSegment{}, context.Cause(ctx)
+	}
+}
+
+// loadedSegments keeps the segments that were read last.
+type loadedSegments struct {
+	mu   sync.Mutex // guards kept
+	kept []loadedSegment
+}
+
+// loadedSegment is what was loaded up to a limit: the tail of the chain is
+// loaded again once the log has grown beyond it.
+type loadedSegment struct {
+	openSegment
+	limit talos.Offset
+}
+
+func (s *loadedSegments) find(name talos.SegmentName, limit talos.Offset) (openSegment, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.kept, func(k loadedSegment) bool { return k.name == name && k.limit == limit })
+	if i < 0 {
+		return openSegment{}, false
+	}
+	found := s.kept[i]
+	s.kept = append(slices.Delete(s.kept, i, i+1), found)
+	return found.openSegment, true
+}
+
+func (s *loadedSegments) keep(seg openSegment, limit talos.Offset) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = slices.DeleteFunc(s.kept, func(k loadedSegment) bool { return k.name == seg.name })
+	if len(s.kept) >= maxLoaded {
+		s.kept = slices.Delete(s.kept, 0, 1)
+	}
+	s.kept = append(s.kept, loadedSegment{openSegment: seg, limit: limit})
+}
+
+func (s *loadedSegments) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = nil
+}
