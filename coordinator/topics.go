@@ -1,0 +1,154 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/talos-log/talos/talos"
+)
+
+// topicRef is the value of an ids/ key.
+type topicRef struct {
+	Name talos.TopicName `json:"name"`
+}
+
+// CreateTopic records a topic; TopicExists if the name is taken. The same call
+// again (same id) succeeds, so a caller may repeat it after MetaUnavailable.
+func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic) error {
+	const op = "coordinator.CreateTopic"
+	if err := validateTopic(topic); err != nil {
+		return err
+	}
+	keys := []string{topicKey(topic.Name), idKey(topic.ID), deletedKey(topic.ID)}
+	value, err := encode(keys[0], topic)
+	if err != nil {
+		return err
+	}
+	ref, err := encode(keys[1], topicRef{Name: topic.Name})
+	if err != nil {
+		return err
+	}
+	return m.race(func() (bool, error) {
+		entries, err := m.kv.Load(ctx, keys...)
+		if err != nil {
+			return false, fmt.Errorf("%s %s: %w", op, topic.Name, err)
+		}
+		if entries[0].Revision != 0 {
+			return true, sameTopic(op, entries[0], topic)
+		}
+		if entries[1].Revision != 0 || entries[2].Revision != 0 {
+			return false, &talos.Error{
+				Kind: talos.InvalidRequest, Op: op, Subject: string(topic.Name),
+				Detail: fmt.Sprintf("the id %s was used before; every creation needs a new one", topic.ID),
+			}
+		}
+		applied, err := m.commit(ctx,
+			[]Cond{{Key: keys[0]}, {Key: keys[1]}, {Key: keys[2]}},
+			[]Op{Put(keys[0], value), Put(keys[1], ref)})
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w", op, topic.Name, err)
+		}
+		return applied, err
+	})
+}
+
+// sameTopic returns nil if e holds this very creation of the topic.
+func sameTopic(op string, e Entry, topic talos.Topic) error {
+	stored, err := decodeTopic(e)
+	if err != nil {
+		return err
+	}
+	if stored != topic {
+		return &talos.Error{Kind: talos.TopicExists, Op: op, Subject: string(topic.Name)}
+	}
+	return nil
+}
+
+// DeleteTopic ends a topic and the records of its partitions in one step, and
+// returns what it was. From then on nobody can raise an epoch of it, and
+// Deleted lists it until Forget.
+func (m *Meta) DeleteTopic(ctx context.Context, name talos.TopicName) (talos.Topic, error) {
+	const op = "coordinator.DeleteTopic"
+	var topic talos.Topic
+	err := m.race(func() (bool, error) {
+		e, err := m.loadTopic(ctx, op, name)
+		if err != nil {
+			return false, err
+		}
+		if topic, err = decodeTopic(e); err != nil {
+			return false, err
+		}
+		applied, err := m.commit(ctx,
+			[]Cond{{Key: e.Key, Revision: e.Revision}},
+			[]Op{
+				Delete(e.Key),
+				Delete(idKey(topic.ID)),
+				DeletePrefix(topicRecordsPrefix(topic.ID)),
+				Put(deletedKey(topic.ID), e.Value),
+			})
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w", op, name, err)
+		}
+		return applied, err
+	})
+	if err != nil {
+		return talos.Topic{}, err
+	}
+	return topic, nil
+}
+
+// Topic returns the topic of this name, or UnknownTopic.
+func (m *Meta) Topic(ctx context.Context, name talos.TopicName) (talos.Topic, error) {
+	e, err := m.loadTopic(ctx, "coordinator.Topic", name)
+	if err != nil {
+		return talos.Topic{}, err
+	}
+	return decodeTopic(e)
+}
+
+// Topics returns all topics, sorted by name.
+func (m *Meta) Topics(ctx context.Context) ([]talos.Topic, error) {
+	return m.listTopics(ctx, "coordinator.Topics", topicsPrefix)
+}
+
+// Deleted returns the topics that were deleted and not yet forgotten: their
+// data is still to be removed from the store.
+func (m *Meta) Deleted(ctx context.Context) ([]talos.Topic, error) {
+	return m.listTopics(ctx, "coordinator.Deleted", deletedPrefix)
+}
+
+// Forget ends the memory of a deleted topic, after its data was removed. It is
+// no error if there is none.
+func (m *Meta) Forget(ctx context.Context, id talos.TopicID) error {
+	if _, err := m.commit(ctx, nil, []Op{Delete(deletedKey(id))}); err != nil {
+		return fmt.Errorf("coordinator.Forget %s: %w", id, err)
+	}
+	return nil
+}
+
+func (m *Meta) loadTopic(ctx context.Context, op string, name talos.TopicName) (Entry, error) {
+	e, err := m.load(ctx, topicKey(name))
+	if err != nil {
+		return Entry{}, fmt.Errorf("%s %s: %w", op, name, err)
+	}
+	if e.Revision == 0 {
+		return Entry{}, &talos.Error{Kind: talos.UnknownTopic, Op: op, Subject: string(name)}
+	}
+	return e, nil
+}
+
+func (m *Meta) listTopics(ctx context.Context, op, prefix string) ([]talos.Topic, error) {
+	entries, err := m.kv.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	topics := make([]talos.Topic, 0, len(entries))
+	for _, e := range entries {
+		topic, err := decodeTopic(e)
+		if err != nil {
+			return nil, err
+		}
+		topics = append(topics, topic)
+	}
+	return topics, nil
+}

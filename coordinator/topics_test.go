@@ -1,0 +1,197 @@
+package coordinator_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/coordinator/mem"
+	"github.com/talos-log/talos/talos"
+)
+
+func TestTopic_Life(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		kv := open()
+		m := claimed(t, kv, "a")
+		logs, audit := newTopic("logs"), newTopic("audit")
+		logs.Config.SegmentBytes = 1 << 20
+		require.NoError(t, m.CreateTopic(t.Context(), logs))
+		require.NoError(t, m.CreateTopic(t.Context(), audit))
+
+		topics, err := m.Topics(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff([]talos.Topic{audit, logs}, topics), "sorted by name")
+		found, err := m.Topic(t.Context(), "logs")
+		require.NoError(t, err)
+		require.Equal(t, logs, found)
+
+		for number := range logs.Partitions {
+			_, err := m.Record(talos.PartitionID{Topic: logs.ID, Number: number}).Raise(t.Context())
+			require.NoError(t, err)
+		}
+		_, err = m.Record(talos.PartitionID{Topic: audit.ID}).Raise(t.Context())
+		require.NoError(t, err)
+
+		deleted, err := m.DeleteTopic(t.Context(), "logs")
+		require.NoError(t, err)
+		require.Equal(t, logs, deleted)
+		require.Equal(t, []string{"/talos/v1/records/" + audit.ID.String() + "/0"}, list(t, kv, "/talos/v1/records/"))
+		_, err = m.Topic(t.Context(), "logs")
+		require.ErrorIs(t, err, talos.UnknownTopic)
+		left, err := m.Deleted(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []talos.Topic{logs}, left)
+
+		require.NoError(t, m.Forget(t.Context(), logs.ID))
+		require.NoError(t, m.Forget(t.Context(), logs.ID))
+		left, err = m.Deleted(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+}
+
+func TestCreateTopic_Refused(t *testing.T) {
+	store := mem.New()
+	m := openMeta(t, store, "a")
+	logs := newTopic("logs")
+	require.NoError(t, m.CreateTopic(t.Context(), logs))
+	gone := newTopic("gone")
+	require.NoError(t, m.CreateTopic(t.Context(), gone))
+	_, err := m.DeleteTopic(t.Context(), "gone")
+	require.NoError(t, err)
+	before := list(t, store, "/")
+
+	for name, c := range map[string]struct {
+		topic talos.Topic
+		want  talos.Kind
+	}{
+		"the name is taken":     {newTopic("logs"), talos.TopicExists},
+		"the id is taken":       {talos.Topic{Name: "other", ID: logs.ID, Partitions: 1}, talos.InvalidRequest},
+		"the id was used":       {gone, talos.InvalidRequest},
+		"no id":                 {talos.Topic{Name: "other", Partitions: 1}, talos.InvalidRequest},
+		"no partitions":         {talos.Topic{Name: "other", ID: talos.NewTopicID()}, talos.InvalidRequest},
+		"too many partitions":   {talos.Topic{Name: "other", ID: talos.NewTopicID(), Partitions: talos.MaxPartitions + 1}, talos.InvalidRequest},
+		"a name with a slash":   {newTopic("a/b"), talos.InvalidTopicName},
+		"a configuration fault": {talos.Topic{Name: "other", ID: talos.NewTopicID(), Partitions: 1, Config: talos.TopicConfig{SegmentBytes: 1}}, talos.InvalidConfig},
+	} {
+		require.ErrorIs(t, m.CreateTopic(t.Context(), c.topic), c.want, name)
+	}
+	require.Equal(t, before, list(t, store, "/"), "nothing was written")
+}
+
+// The first attempt was carried out, but its caller could not know.
+func TestCreateTopic_MayBeRepeatedAfterAnUnknownOutcome(t *testing.T) {
+	kv := &flaky{KV: mem.New()}
+	m := openMeta(t, kv, "a")
+	topic := newTopic("logs")
+	kv.failCommits(lostReply, 1)
+	require.ErrorIs(t, m.CreateTopic(t.Context(), topic), talos.MetaUnavailable)
+	require.NoError(t, m.CreateTopic(t.Context(), topic))
+}
+
+func TestDeleteTopic_OfAnUnknownName(t *testing.T) {
+	m := openMeta(t, mem.New(), "a")
+	_, err := m.DeleteTopic(t.Context(), "logs")
+	require.ErrorIs(t, err, talos.UnknownTopic)
+}
+
+func TestDeleteTopic_EndsTheRecordsForGood(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		m := claimed(t, open(), "a")
+		id := createTopic(t, m, "logs")
+		old, err := m.Record(id).Raise(t.Context())
+		require.NoError(t, err)
+		_, err = m.DeleteTopic(t.Context(), "logs")
+		require.NoError(t, err)
+
+		_, err = m.Record(id).Raise(t.Context())
+		require.ErrorIs(t, err, talos.UnknownTopic)
+		_, err = m.Record(id).Read(t.Context())
+		require.ErrorIs(t, err, talos.UnknownTopic)
+		next := old
+		next.Tail++
+		require.ErrorIs(t, m.Record(id).Swap(t.Context(), old, next), talos.NotOwner)
+
+		// The name may be used again; the new topic has nothing of the old one.
+		again := createTopic(t, m, "logs")
+		require.NotEqual(t, id, again)
+		record, err := m.Record(again).Raise(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, talos.Epoch(1), record.Epoch)
+	})
+}
+
+func TestValues_MalformedOnesNameTheirKey(t *testing.T) {
+	id := talos.NewTopicID()
+	partition := talos.PartitionID{Topic: id}
+	topicJSON := func(name, id string) string {
+		return `{"name":"` + name + `","id":"` + id + `","partitions":1,"config":{}}`
+	}
+	readTopic := func(t *testing.T, m *coordinator.Meta) error {
+		_, err := m.Topic(t.Context(), "logs")
+		return err
+	}
+	readRecord := func(t *testing.T, m *coordinator.Meta) error {
+		_, err := m.Record(partition).Read(t.Context())
+		return err
+	}
+	readActive := func(t *testing.T, m *coordinator.Meta) error {
+		_, _, err := m.Active(t.Context())
+		return err
+	}
+	readBlock := func(t *testing.T, m *coordinator.Meta) error {
+		_, _, err := m.ProducerIDs(t.Context())
+		return err
+	}
+	topicKey, recordKey := "/talos/v1/topics/logs", "/talos/v1/records/"+partition.String()
+	for name, c := range map[string]struct {
+		key, value string
+		read       func(*testing.T, *coordinator.Meta) error
+	}{
+		"topic, not JSON":           {topicKey, `logs`, readTopic},
+		"topic, empty":              {topicKey, ``, readTopic},
+		"topic, something after it": {topicKey, topicJSON("logs", id.String()) + "{}", readTopic},
+		"topic, another name":       {topicKey, topicJSON("audit", id.String()), readTopic},
+		"topic, bad id":             {topicKey, topicJSON("logs", "12"), readTopic},
+		"topic, no partitions":      {topicKey, `{"name":"logs","id":"` + id.String() + `"}`, readTopic},
+		"record, empty object":      {recordKey, `{}`, readRecord},
+		"record, epoch too large":   {recordKey, `{"epoch":4294967296,"tail":1,"start":{"number":1,"offset":0}}`, readRecord},
+		"record, negative tail":     {recordKey, `{"epoch":1,"tail":-1,"start":{"number":1,"offset":0}}`, readRecord},
+		"record, negative offset":   {recordKey, `{"epoch":1,"tail":1,"start":{"number":1,"offset":-1}}`, readRecord},
+		"record, a text":            {recordKey, `{"epoch":"1","tail":1,"start":{"number":1,"offset":0}}`, readRecord},
+		"active, no address":        {"/talos/v1/active", `{"id":"a"}`, readActive},
+		"producer block, negative":  {"/talos/v1/producer-block", `{"last":-1}`, readBlock},
+		"producer block, too large": {"/talos/v1/producer-block", `{"last":4294967296}`, readBlock},
+	} {
+		kv := mem.New()
+		m := openMeta(t, kv, "a")
+		commit(t, kv, nil, coordinator.Put("/talos/v1/ids/"+id.String(), []byte(`{"name":"logs"}`)),
+			coordinator.Put(c.key, []byte(c.value)))
+		err := c.read(t, m)
+		require.ErrorIs(t, err, talos.Internal, name)
+		require.ErrorContains(t, err, c.key, name)
+	}
+}
+
+func TestValues_OfTheClusterAreChecked(t *testing.T) {
+	for name, value := range map[string]string{
+		"no bits":       `{"id":"6f1c0000-0000-4000-8000-000000000000","producer_bits":0}`,
+		"too many bits": `{"id":"6f1c0000-0000-4000-8000-000000000000","producer_bits":32768}`,
+		"no uuid":       `{"id":"talos","producer_bits":1}`,
+	} {
+		kv := mem.New()
+		commit(t, kv, nil, coordinator.Put("/talos/v1/cluster", []byte(value)))
+		_, err := coordinator.Open(t.Context(), kv, nodeNamed("a"), quiet())
+		require.ErrorIs(t, err, talos.Internal, name)
+		require.ErrorContains(t, err, "/talos/v1/cluster", name)
+	}
+}
+
+func TestValues_MayHaveFieldsOfALaterVersion(t *testing.T) {
+	kv := mem.New()
+	commit(t, kv, nil, coordinator.Put("/talos/v1/cluster",
+		[]byte(`{"id":"6f1c0000-0000-4000-8000-000000000000","producer_bits":7,"region":"north"}`)))
+	require.Equal(t, uint16(7), openMeta(t, kv, "a").Cluster().ProducerBits)
+}
