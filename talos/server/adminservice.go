@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/talos-log/talos/coordinator"
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/talos"
+)
+
+// maxMetadataPartitions bounds the partitions that one answer describes.
+const maxMetadataPartitions = 100_000
+
+// adminService implements talosv1.AdminServer.
+type adminService struct {
+	talosv1.UnimplementedAdminServer
+	node *Node
+}
+
+// CreateTopic implements talosv1.AdminServer.
+func (s *adminService) CreateTopic(ctx context.Context, request *talosv1.CreateTopicRequest) (*talosv1.CreateTopicResponse, error) {
+	topic := talos.Topic{
+		Name: talos.TopicName(request.GetName()), ID: talos.NewTopicID(), Partitions: request.GetPartitions(),
+		Config: talos.TopicConfig{
+			SegmentBytes:  request.GetConfig().GetSegmentBytes(),
+			SegmentMillis: request.GetConfig().GetSegmentMs(),
+		},
+	}
+	if err := validateTopic(topic); err != nil {
+		return nil, err
+	}
+	t, err := s.node.serving()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.createTopic(ctx, topic); err != nil {
+		return nil, err
+	}
+	return &talosv1.CreateTopicResponse{Topic: toTopic(topic)}, nil
+}
+
+func validateTopic(topic talos.Topic) error {
+	if err := topic.Name.Validate(); err != nil {
+		return err
+	}
+	if topic.Partitions < 1 || topic.Partitions > talos.MaxPartitions {
+		return &talos.Error{
+			Kind: talos.InvalidConfig, Op: "server.CreateTopic", Subject: string(topic.Name),
+			Detail: fmt.Sprintf("partitions is %d, want 1 to %d", topic.Partitions, talos.MaxPartitions),
+		}
+	}
+	return topic.Config.Validate()
+}
+
+// DeleteTopic implements talosv1.AdminServer.
+func (s *adminService) DeleteTopic(ctx context.Context, request *talosv1.DeleteTopicRequest) (*talosv1.DeleteTopicResponse, error) {
+	name := talos.TopicName(request.GetName())
+	if err := name.Validate(); err != nil {
+		return nil, err
+	}
+	t, err := s.node.serving()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.deleteTopic(ctx, name); err != nil {
+		return nil, err
+	}
+	return &talosv1.DeleteTopicResponse{}, nil
+}
+
+// ListTopics implements talosv1.AdminServer.
+func (s *adminService) ListTopics(ctx context.Context, _ *talosv1.ListTopicsRequest) (*talosv1.ListTopicsResponse, error) {
+	topics, err := s.topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response := &talosv1.ListTopicsResponse{}
+	for _, topic := range topics {
+		response.Topics = append(response.Topics, toTopic(topic))
+	}
+	return response, nil
+}
+
+// topics returns all topics by name. A node that does not serve asks the
+// coordinator.
+func (s *adminService) topics(ctx context.Context) ([]talos.Topic, error) {
+	if t := s.node.term.Load(); t != nil {
+		return t.topics.all(), nil
+	}
+	topics, err := s.node.cfg.Meta.Topics(ctx)
+	slices.SortFunc(topics, func(a, b talos.Topic) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return topics, err
+}
+
+// Metadata implements talosv1.AdminServer.
+func (s *adminService) Metadata(ctx context.Context, request *talosv1.MetadataRequest) (*talosv1.MetadataResponse, error) {
+	response := &talosv1.MetadataResponse{}
+	owner, err := s.owner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if owner.ID != "" {
+		response.Nodes = append(response.Nodes, &talosv1.Node{Id: owner.ID, Address: owner.Address})
+	}
+	described := 0
+	for _, name := range request.GetTopics() {
+		topic, err := s.topic(ctx, talos.TopicName(name))
+		if err != nil {
+			return nil, err
+		}
+		described += int(topic.Partitions)
+		if described > maxMetadataPartitions {
+			return nil, invalidRequest("server.Metadata",
+				"the topics have more than %d partitions, ask for fewer at a time", maxMetadataPartitions)
+		}
+		response.Topics = append(response.Topics, describe(topic, owner))
+	}
+	return response, nil
+}
+
+func describe(topic talos.Topic, owner coordinator.Node) *talosv1.TopicMetadata {
+	metadata := &talosv1.TopicMetadata{Topic: toTopic(topic)}
+	for number := range topic.Partitions {
+		metadata.Partitions = append(metadata.Partitions, &talosv1.PartitionMetadata{Partition: number, Owner: owner.ID})
+	}
+	return metadata
+}
+
+// owner returns the active node, which owns all partitions; none if its ID is
+// empty.
+func (s *adminService) owner(ctx context.Context) (coordinator.Node, error) {
+	if s.node.term.Load() != nil {
+		return coordinator.Node{ID: s.node.cfg.NodeID, Address: s.node.cfg.Address}, nil
+	}
+	node, _, err := s.node.cfg.Meta.Active(ctx)
+	return node, err
+}
+
+// topic returns a topic by name. What the directory does not know may have been
+// made by another node, so the coordinator has the last word.
+func (s *adminService) topic(ctx context.Context, name talos.TopicName) (talos.Topic, error) {
+	if err := name.Validate(); err != nil {
+		return talos.Topic{}, err
+	}
+	t := s.node.term.Load()
+	if t != nil {
+		if topic, ok := t.topics.named(name); ok {
+			return topic, nil
+		}
+	}
+	topic, err := s.node.cfg.Meta.Topic(ctx, name)
+	if err == nil && t != nil {
+		err = t.refresh(ctx)
+	}
+	return topic, err
+}
+
+// Version implements talosv1.AdminServer.
+func (s *adminService) Version(context.Context, *talosv1.VersionRequest) (*talosv1.VersionResponse, error) {
+	cfg := s.node.cfg
+	return &talosv1.VersionResponse{
+		Version: cfg.Version, ClusterId: cfg.Meta.Cluster().ID, NodeId: cfg.NodeID,
+		MaxRecordBytes: int32(cfg.Limits.RecordBytes), MaxBatchBytes: int32(cfg.Limits.BatchBytes()),
+	}, nil
+}
+
+func toTopic(topic talos.Topic) *talosv1.Topic {
+	return &talosv1.Topic{
+		Name: string(topic.Name), Id: topic.ID[:], Partitions: topic.Partitions,
+		Config: &talosv1.TopicConfig{SegmentBytes: topic.Config.SegmentBytes, SegmentMs: topic.Config.SegmentMillis},
+	}
+}

@@ -1,0 +1,219 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/talos"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc/health"
+)
+
+// Node is one node. New makes it, Run runs it, once.
+type Node struct {
+	cfg         Config
+	metrics     *metrics
+	health      *faults
+	producerIDs *coordinator.ProducerIDs
+	// grpcHealth is what the gRPC health service tells.
+	grpcHealth *health.Server
+
+	// produceBytes, answerBytes and longPolls hold the limits of the same names.
+	produceBytes *semaphore.Weighted
+	answerBytes  *semaphore.Weighted
+	longPolls    chan struct{}
+
+	// term is the one that serves; nil while the node waits for its claim, or ends.
+	term atomic.Pointer[term]
+	// closing is closed when the node has given its partitions up for good.
+	closing chan struct{}
+	// receivers are the goroutines that read from streams of Produce.
+	receivers sync.WaitGroup
+}
+
+// New checks the configuration and makes a node that does nothing yet.
+func New(cfg Config) (*Node, error) {
+	cfg.ensureDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, metrics: newMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta},
+		producerIDs: coordinator.NewProducerIDs(cfg.Meta), grpcHealth: health.NewServer(),
+		produceBytes: semaphore.NewWeighted(int64(max(maxProduceBytes, cfg.Limits.BatchBytes()))),
+		answerBytes:  semaphore.NewWeighted(int64(max(maxAnswerBytes, cfg.Limits.ResponseBytes()))),
+		longPolls:    make(chan struct{}, maxLongPolls),
+		closing:      make(chan struct{}),
+	}
+	n.publishHealth(false)
+	return n, nil
+}
+
+// Listeners are where a node is reached. The node closes them.
+type Listeners struct {
+	RPC net.Listener
+	// HTTP serves the operators' pages; nil means none.
+	HTTP net.Listener
+}
+
+func (l Listeners) close() error {
+	err := l.RPC.Close()
+	if l.HTTP != nil {
+		err = errors.Join(err, l.HTTP.Close())
+	}
+	return err
+}
+
+// Run serves until parent ends, then hands the partitions over, and returns nil if
+// that went well. Any other error means that the node could not go on. Every
+// goroutine has ended and every partition is closed when it returns; the claim
+// is Meta's, and ends with Meta.Close.
+func (n *Node) Run(parent context.Context, at Listeners) error {
+	if err := n.metrics.register(n.cfg.Registerer); err != nil {
+		return errors.Join(fmt.Errorf("register metrics: %w", err), at.close())
+	}
+	defer n.metrics.unregister(n.cfg.Registerer)
+
+	ctx, fail := context.WithCancelCause(parent)
+	defer fail(nil)
+	var workers sync.WaitGroup
+	workers.Go(func() { n.health.watch(ctx) })
+	stopRPC := n.serveRPC(at.RPC, fail)
+	stopHTTP := n.serveHTTP(at.HTTP, fail)
+
+	err := n.serveTerms(ctx)
+	if parent.Err() == nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	fail(nil)
+	n.grpcHealth.Shutdown()
+	close(n.closing)
+	stopRPC()
+	n.receivers.Wait()
+	stopHTTP()
+	workers.Wait()
+	return err
+}
+
+// serveTerms claims and serves, over and over, until ctx ends.
+func (n *Node) serveTerms(ctx context.Context) error {
+	for failures := 0; ; {
+		n.setServing(nil)
+		if err := n.cfg.Meta.Claim(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("claim: %w", err)
+		}
+		t, err := newTerm(ctx, n)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			n.health.observe(err)
+			n.cfg.Logger.Warn("topics not loaded, trying again", "error", err)
+			wait(ctx, backoff(failures, minRetry, maxRetry))
+			failures++
+			continue
+		}
+		failures = 0
+		if done, err := n.serveTerm(ctx, t); done {
+			return err
+		}
+	}
+}
+
+// serveTerm serves until the claim is lost, or ctx ends: then it is done.
+func (n *Node) serveTerm(ctx context.Context, t *term) (done bool, err error) {
+	n.setServing(t)
+	n.cfg.Logger.Info("serving", "node", n.cfg.NodeID, "address", n.cfg.Address, "topics", len(t.topics.all()))
+	select {
+	case <-n.cfg.Meta.Lost():
+		n.setServing(nil)
+		// Whoever has the claim now fences the partitions. What is unanswered is
+		// answered as retryable, and nothing is waited for.
+		ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel()
+		if err := t.end(ended); err != nil && !errors.Is(err, context.Canceled) {
+			n.cfg.Logger.Warn("partitions were not dropped in good order", "error", err)
+		}
+		return false, nil
+	case <-ctx.Done():
+		n.setServing(nil)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTimeout)
+		defer cancel()
+		if err := t.end(ctx); err != nil {
+			return true, fmt.Errorf("hand the partitions over: %w", err)
+		}
+		return true, nil
+	}
+}
+
+func (n *Node) setServing(t *term) {
+	n.term.Store(t)
+	n.publishHealth(t != nil)
+}
+
+// serving returns the term, or the error for a client that should ask again,
+// maybe another node.
+func (n *Node) serving() (*term, error) {
+	if t := n.term.Load(); t != nil {
+		return t, nil
+	}
+	return nil, n.notActive()
+}
+
+func (n *Node) notActive() error {
+	e := &talos.Error{Kind: talos.NotServing, Op: "server.Node", Subject: n.cfg.NodeID, Detail: n.whyNotActive()}
+	if owner, ok := n.health.owner(); ok && owner.ID != n.cfg.NodeID && !n.isClosing() {
+		e.Kind, e.Owner = talos.NotOwner, &talos.Owner{Address: owner.Address}
+	}
+	return e
+}
+
+func (n *Node) whyNotActive() string {
+	owner, ok := n.health.owner()
+	switch {
+	case n.isClosing():
+		return "the node is shutting down"
+	case ok && owner.ID != n.cfg.NodeID:
+		return "the active node is " + owner.ID + ", this one waits for it to end"
+	default:
+		return "the node waits for its claim to be the active one"
+	}
+}
+
+func (n *Node) isClosing() bool {
+	select {
+	case <-n.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ready returns nil if the node serves, as far as it knows, else an error that
+// says why not.
+func (n *Node) Ready() error {
+	var err error
+	if n.term.Load() == nil {
+		err = errors.New(n.whyNotActive())
+	}
+	return errors.Join(err, n.health.check())
+}
+
+// wait waits for d, or less if ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,291 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/talos-log/talos/partition"
+	"github.com/talos-log/talos/talos"
+	"golang.org/x/sync/errgroup"
+)
+
+// opener opens one partition of a topic.
+type opener func(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error)
+
+// partitions are the open partitions of one term. Each is opened in the
+// background, once at a time:
+//
+//	         find, openAll           opened
+//	(none) ────────────────► opening ──────► open
+//	                          ▲  │ failed      │ the log ended by itself
+//	            find, later   │  ▼             │
+//	                         resting ◄─────────┘
+//
+// A partition that rests is answered with the error that it rests for. Closing
+// its topic, or all, leads back to none from everywhere.
+type partitions struct {
+	open    opener
+	topics  *directory
+	logger  *slog.Logger
+	metrics *metrics
+	// outcome hears of each attempt to open.
+	outcome func(error)
+	// ctx bounds the opening; stop ends it.
+	ctx  context.Context
+	stop context.CancelFunc
+	// workers are the goroutines that open.
+	workers sync.WaitGroup
+
+	mu     sync.Mutex // guards the fields below, and the slots
+	closed bool
+	slots  map[talos.PartitionID]*slot
+	// queue is what waits for a worker, in order.
+	queue   []*slot
+	working int
+	live    int
+}
+
+// slot is what is known of one partition.
+type slot struct {
+	id    talos.PartitionID
+	topic talos.Topic
+	// log is the open log; nil while there is none.
+	log    *partition.Log
+	opened time.Time
+	// opening is closed when the attempt under way is over; nil if there is none.
+	opening chan struct{}
+	// err is why the last attempt failed, or the last log ended; failures counts
+	// how often in a row, and retryAt is when the next attempt may begin.
+	err      error
+	failures int
+	retryAt  time.Time
+	// dropped tells that the slot is no longer in the map.
+	dropped bool
+}
+
+func newPartitions(ctx context.Context, topics *directory, open opener, node *Node) *partitions {
+	ctx, stop := context.WithCancel(ctx)
+	return &partitions{
+		open: open, topics: topics, logger: node.cfg.Logger, metrics: node.metrics, outcome: node.health.observe,
+		ctx: ctx, stop: stop, slots: make(map[talos.PartitionID]*slot),
+	}
+}
+
+// found is what find knows of a partition: exactly one of log and err, and with
+// NotServing for a partition that is being opened, opening, which is closed when
+// it makes sense to ask again.
+type found struct {
+	log     *partition.Log
+	opening <-chan struct{}
+	err     error
+}
+
+// find returns the log of a partition, and starts to open it if it is not open.
+// It does not block.
+func (p *partitions) find(id talos.PartitionID) found {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return found{err: notServing(id, "the node gives its partitions up")}
+	}
+	s, ok := p.slots[id]
+	if !ok {
+		topic, err := p.topics.topicOf(id)
+		if err != nil {
+			return found{err: err}
+		}
+		s = &slot{id: id, topic: topic}
+		p.slots[id] = s
+	}
+	if s.log != nil {
+		select {
+		case <-s.log.Done():
+			p.endedLocked(s)
+		default:
+			return found{log: s.log}
+		}
+	}
+	if s.opening == nil {
+		if time.Now().Before(s.retryAt) {
+			return found{err: s.err}
+		}
+		p.startLocked(s)
+	}
+	detail := ""
+	if s.err != nil {
+		detail = "the last attempt failed: " + s.err.Error()
+	}
+	return found{opening: s.opening, err: notServing(id, detail)}
+}
+
+// openAll starts to open all partitions of a topic.
+func (p *partitions) openAll(topic talos.Topic) {
+	for number := range topic.Partitions {
+		p.find(talos.PartitionID{Topic: topic.ID, Number: number})
+	}
+}
+
+// endedLocked notes that the log ended by itself. One that lived for a while
+// may be opened again at once.
+func (p *partitions) endedLocked(s *slot) {
+	err := s.log.Err()
+	if time.Since(s.opened) > maxOpenBackoff {
+		s.failures = 0
+	}
+	s.log = nil
+	p.setLiveLocked(p.live - 1)
+	s.failedLocked(err)
+}
+
+func (s *slot) failedLocked(err error) {
+	s.err = err
+	s.retryAt = time.Now().Add(backoff(s.failures, minOpenBackoff, maxOpenBackoff))
+	s.failures++
+}
+
+// backoff doubles first with each failure, up to limit.
+func backoff(failures int, first, limit time.Duration) time.Duration {
+	d := first
+	for range failures {
+		if d >= limit {
+			return limit
+		}
+		d *= 2
+	}
+	return min(d, limit)
+}
+
+func (p *partitions) setLiveLocked(n int) {
+	p.live = n
+	p.metrics.openPartitions.Set(float64(n))
+}
+
+func (p *partitions) startLocked(s *slot) {
+	s.opening = make(chan struct{})
+	p.queue = append(p.queue, s)
+	if p.working < maxOpening {
+		p.working++
+		p.workers.Go(p.work)
+	}
+}
+
+// work opens what is in the queue, and ends when it is empty.
+func (p *partitions) work() {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 {
+			p.queue = nil
+			p.working--
+			p.mu.Unlock()
+			return
+		}
+		s := p.queue[0]
+		p.queue = p.queue[1:]
+		skip := s.dropped
+		p.mu.Unlock()
+		p.attempt(s, skip)
+	}
+}
+
+// attempt opens one partition, unless that is not wanted anymore.
+func (p *partitions) attempt(s *slot, skip bool) {
+	var log *partition.Log
+	err := notServing(s.id, "the node gives it up")
+	if !skip {
+		ctx, cancel := context.WithTimeout(p.ctx, openTimeout)
+		defer cancel()
+		log, err = p.open(ctx, s.topic, s.id.Number)
+		p.outcome(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(s.opening)
+	s.opening = nil
+	if err != nil {
+		if !skip && p.ctx.Err() == nil && (s.err == nil || talos.KindOf(err) != talos.KindOf(s.err)) {
+			// Once for each change: a partition in use is tried every few seconds.
+			p.logger.Warn("partition not opened, trying again with its next use",
+				"partition", s.id.String(), "topic", string(s.topic.Name), "error", err)
+		}
+		s.failedLocked(err)
+		return
+	}
+	s.log, s.opened, s.err = log, time.Now(), nil
+	p.setLiveLocked(p.live + 1)
+}
+
+// closeTopic closes the partitions of a topic that is no longer in the
+// directory, so that none is opened again.
+func (p *partitions) closeTopic(ctx context.Context, topic talos.TopicID) error {
+	p.mu.Lock()
+	dropped := p.dropLocked(func(s *slot) bool { return s.id.Topic == topic })
+	p.mu.Unlock()
+	return p.closeSlots(ctx, dropped)
+}
+
+// close closes all partitions, in good order until ctx ends, then by force. It
+// returns when nothing of them runs anymore.
+func (p *partitions) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	dropped := p.dropLocked(func(*slot) bool { return true })
+	p.mu.Unlock()
+	p.stop()
+	err := p.closeSlots(ctx, dropped)
+	p.workers.Wait()
+	return err
+}
+
+func (p *partitions) dropLocked(which func(*slot) bool) []*slot {
+	var dropped []*slot
+	for id, s := range p.slots {
+		if which(s) {
+			s.dropped = true
+			delete(p.slots, id)
+			dropped = append(dropped, s)
+		}
+	}
+	return dropped
+}
+
+// closeSlots tries all and returns the first error.
+func (p *partitions) closeSlots(ctx context.Context, slots []*slot) error {
+	var all errgroup.Group
+	all.SetLimit(maxOpening)
+	for _, s := range slots {
+		all.Go(func() error { return p.closeSlot(ctx, s) })
+	}
+	return all.Wait()
+}
+
+// closeSlot closes the log of a dropped slot. An attempt to open it that is
+// under way ends by itself, within openTimeout.
+func (p *partitions) closeSlot(ctx context.Context, s *slot) error {
+	p.mu.Lock()
+	opening := s.opening
+	p.mu.Unlock()
+	if opening != nil {
+		<-opening
+	}
+	p.mu.Lock()
+	log := s.log
+	s.log = nil
+	if log != nil {
+		p.setLiveLocked(p.live - 1)
+	}
+	p.mu.Unlock()
+	if log == nil {
+		return nil
+	}
+	if err := log.Close(ctx); err != nil {
+		return fmt.Errorf("close %s: %w", s.id, err)
+	}
+	return nil
+}
+
+func notServing(id talos.PartitionID, detail string) error {
+	return &talos.Error{Kind: talos.NotServing, Op: "server.partitions", Subject: id.String(), Detail: detail}
+}

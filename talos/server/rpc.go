@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"time"
+
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/talos"
+	"golang.org/x/net/netutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+)
+
+// The flow-control windows. gRPC's default of 64 KiB allows less than one batch
+// in flight per round trip. A stream's window takes one batch of the default
+// size; a connection's takes those of a few streams, and is what a client may
+// make the node hold before anything of it was admitted. Fixed windows also
+// switch off gRPC's bandwidth estimator, which costs a ping for every burst.
+const (
+	streamWindow     = 1 << 20
+	connectionWindow = 4 << 20
+)
+
+// The keepalive of connections: clients that vanished without a word are noticed
+// after pingAfter + pingTimeout; clients may ping every minClientPing.
+const (
+	pingAfter     = 30 * time.Second
+	pingTimeout   = 10 * time.Second
+	minClientPing = 5 * time.Second
+)
+
+// serveRPC serves until stop is called; an end before that goes to fail.
+func (n *Node) serveRPC(l net.Listener, fail func(error)) (stop func()) {
+	s := n.newRPCServer()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := s.Serve(netutil.LimitListener(l, maxConnections)); err != nil {
+			fail(fmt.Errorf("serve RPC: %w", err))
+		}
+	}()
+	return func() {
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			s.GracefulStop()
+		}()
+		timer := time.NewTimer(drainTimeout)
+		defer timer.Stop()
+		select {
+		case <-drained:
+		case <-timer.C:
+			s.Stop()
+			<-drained
+		}
+		<-served
+	}
+}
+
+func (n *Node) newRPCServer() *grpc.Server {
+	s := grpc.NewServer(
+		grpc.MaxRecvMsgSize(n.cfg.Limits.RequestBytes()),
+		grpc.MaxSendMsgSize(n.cfg.Limits.ResponseBytes()),
+		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connectionWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
+		grpc.SharedWriteBuffer(true),
+		grpc.WaitForHandlers(true),
+		grpc.UnaryInterceptor(n.interceptUnary),
+		grpc.StreamInterceptor(n.interceptStream),
+	)
+	talosv1.RegisterLogServer(s, &logService{node: n})
+	talosv1.RegisterAdminServer(s, &adminService{node: n})
+	grpc_health_v1.RegisterHealthServer(s, n.grpcHealth)
+	reflection.Register(s)
+	return s
+}
+
+// publishHealth tells the gRPC health service whether the node serves.
+func (n *Node) publishHealth(serving bool) {
+	status := grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	if serving {
+		status = grpc_health_v1.HealthCheckResponse_SERVING
+	}
+	for _, service := range []string{"", talosv1.Log_ServiceDesc.ServiceName, talosv1.Admin_ServiceDesc.ServiceName} {
+		n.grpcHealth.SetServingStatus(service, status)
+	}
+}
+
+func (n *Node) interceptUnary(
+	ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
+) (answer any, err error) {
+	err = n.guard(info.FullMethod, func() error {
+		answer, err = handler(ctx, req)
+		return err
+	})
+	return answer, n.outcome(info.FullMethod, err)
+}
+
+func (n *Node) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return n.outcome(info.FullMethod, n.guard(info.FullMethod, func() error { return handler(srv, stream) }))
+}
+
+// guard makes an error of a panic in f: a fault in one call must not end all
+// the others.
+func (n *Node) guard(op string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.metrics.panics.Inc()
+			n.cfg.Logger.Error("panic in a call", "call", op, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &talos.Error{Kind: talos.Internal, Op: op, Cause: errPanic}
+		}
+	}()
+	return f()
+}
+
+var errPanic = errors.New("it panicked")
+
+// outcome makes a call's error what clients see, counts it, and logs what is a
+// fault of ours.
+func (n *Node) outcome(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	n.failed(op, err)
+	return toStatus(err)
+}
+
+// failed counts an error that goes out to a client, and logs it if it is a fault
+// of ours. A panic was logged where it was caught.
+func (n *Node) failed(op string, err error) {
+	n.metrics.failed(err)
+	n.health.observe(err)
+	if talos.KindOf(err) == talos.Internal && !isStatus(err) && !errors.Is(err, errPanic) {
+		n.cfg.Logger.Error("internal error", "call", op, "error", err)
+	}
+}

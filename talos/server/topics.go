@@ -1,0 +1,118 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/server/manifest"
+)
+
+// change runs one change of the topics: alone, and to its end even if the client
+// goes away, so that it is not left half done for that reason. It ends with the
+// term.
+func (t *term) change(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminTimeout)
+	defer cancel()
+	defer context.AfterFunc(t.ctx, cancel)()
+	giveBack, err := t.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	return f(ctx)
+}
+
+// createTopic makes a topic that validateTopic has passed. The manifest comes
+// first: a topic without one would be data of which the store can't say what it
+// is, a manifest without a topic is a file that nobody misses.
+func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
+	err := t.change(ctx, func(ctx context.Context) error {
+		if _, taken := t.topics.named(topic.Name); taken {
+			return &talos.Error{Kind: talos.TopicExists, Op: "server.CreateTopic", Subject: string(topic.Name)}
+		}
+		first := manifest.Manifest{Version: 1, Topic: topic, Created: time.Now()}
+		if err := manifest.Write(ctx, t.node.cfg.Store, first); err != nil {
+			return storeError("server.CreateTopic", topic, err)
+		}
+		err := t.settle(ctx, func() error { return t.node.cfg.Meta.CreateTopic(ctx, topic) })
+		if err == nil {
+			t.topics.add(topic)
+			return nil
+		}
+		if isUncertain(err) {
+			// The topic may exist now: its manifest stays, and refresh will tell.
+			signal(t.refreshNow)
+			return err
+		}
+		if errors.Is(err, talos.TopicExists) {
+			signal(t.refreshNow)
+		}
+		return errors.Join(err, manifest.Remove(ctx, t.node.cfg.Store, topic.ID))
+	})
+	if err != nil {
+		return err
+	}
+	t.partitions.openAll(topic)
+	t.node.cfg.Logger.Info("topic created", "topic", string(topic.Name), "id", topic.ID.String(), "partitions", topic.Partitions)
+	return nil
+}
+
+// deleteTopic ends a topic; its data is removed in the background.
+func (t *term) deleteTopic(ctx context.Context, name talos.TopicName) error {
+	return t.change(ctx, func(ctx context.Context) error {
+		topic, _ := t.topics.named(name)
+		uncertain := false
+		err := t.settle(ctx, func() error {
+			deleted, err := t.node.cfg.Meta.DeleteTopic(ctx, name)
+			if uncertain && errors.Is(err, talos.UnknownTopic) {
+				return nil // the attempt before it did it
+			}
+			uncertain = isUncertain(err)
+			if err == nil {
+				topic = deleted
+			}
+			return err
+		})
+		if isUncertain(err) {
+			signal(t.refreshNow)
+			signal(t.removeNow)
+		}
+		if err != nil {
+			return err
+		}
+		t.topics.remove(topic)
+		signal(t.removeNow)
+		t.node.cfg.Logger.Info("topic deleted", "topic", string(name), "id", topic.ID.String())
+		return nil
+	})
+}
+
+// settle repeats f while the coordinator can't be used, until ctx ends.
+func (t *term) settle(ctx context.Context, f func() error) error {
+	for failures := 0; ; failures++ {
+		err := f()
+		if !errors.Is(err, talos.MetaUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		wait(ctx, backoff(failures, minRetry, maxRetry))
+	}
+}
+
+// isUncertain tells whether what failed may have happened all the same.
+func isUncertain(err error) bool {
+	switch talos.KindOf(err) {
+	case talos.MetaUnavailable, talos.Timeout, talos.Canceled, talos.Internal:
+		return err != nil
+	default:
+		return false
+	}
+}
+
+func storeError(op string, topic talos.Topic, err error) error {
+	if talos.KindOf(err) != talos.Internal {
+		return err
+	}
+	return &talos.Error{Kind: talos.StoreUnavailable, Op: op, Subject: string(topic.Name), Cause: err}
+}
