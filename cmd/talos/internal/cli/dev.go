@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/cmd/talos/internal/node"
+)
+
+const (
+	defaultListen = defaultServer
+	defaultHTTP   = "127.0.0.1:7071"
+)
+
+// nodeFlags are what dev and server share.
+type nodeFlags struct {
+	listen, http string
+	logLevel     slog.Level
+}
+
+func (f *nodeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "`HOST:PORT` for clients; port 0 takes a free one")
+	cmd.Flags().StringVar(&f.http, "http", defaultHTTP,
+		"`HOST:PORT` for /healthz, /readyz, /metrics and /debug/pprof; '' for none")
+	cmd.Flags().TextVar(&f.logLevel, "log-level", slog.LevelInfo, "`LEVEL` from which on to log: debug, info, warn or error")
+}
+
+func (f *nodeFlags) logger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: f.logLevel}))
+}
+
+func newDev(p program) *cobra.Command {
+	var (
+		flags  nodeFlags
+		data   string
+		memory bool
+	)
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run one node with everything in it, for development",
+		Long: `Run one node with everything in it: an embedded etcd, and a store in a folder.
+What is acknowledged is synced to disk, and is there again after a restart,
+also after kill -9. With --memory nothing is kept.
+
+The node ends cleanly on SIGINT (Ctrl-C) and SIGTERM. It prints where it listens
+to standard output when it serves, and logs to standard error.`,
+		Example: `  talos dev
+  talos dev --memory --listen 127.0.0.1:0`,
+		Args:    exactArgs(),
+		GroupID: groupNode,
+	}
+	cmd.Flags().StringVar(&data, "data", "./talos-data", "`FOLDER` for all data; made with mode 0700 if it is missing")
+	cmd.Flags().BoolVar(&memory, "memory", false, "keep everything in memory")
+	flags.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if memory && cmd.Flags().Changed("data") {
+			return &usageError{text: "--memory and --data exclude each other", hint: seeHelp(cmd)}
+		}
+		backing, kept := node.Folder(data), data
+		if memory {
+			backing, kept = node.Memory(), "in memory, gone when this ends"
+		}
+		return nodeFault(node.Run(cmd.Context(), node.Config{
+			Backing: backing, Listen: flags.listen, HTTP: flags.http,
+			Version: p.version, Logger: flags.logger(cmd.ErrOrStderr()),
+			Started: func(at node.Addresses) { p.welcome(cmd.OutOrStdout(), at, kept) },
+		}))
+	}
+	return cmd
+}
+
+// welcome says where the node listens, and what to type next.
+func (p program) welcome(w io.Writer, at node.Addresses, kept string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Talos serves.\n\n  clients  %s\n", at.RPC)
+	if at.HTTP != "" {
+		fmt.Fprintf(&b, "  pages    http://%s  (/healthz /readyz /metrics /debug/pprof)\n", at.HTTP)
+	}
+	fmt.Fprintf(&b, "  data     %s\n\nNext, in another terminal:\n\n", kept)
+	server := ""
+	if at.RPC != defaultServer {
+		server = " --server " + at.RPC
+	}
+	fmt.Fprintf(&b, "  %s topic create logs --partitions 4%s\n", p.name, server)
+	fmt.Fprintf(&b, "  echo 'hello, log' | %s produce logs%s\n", p.name, server)
+	fmt.Fprintf(&b, "  %s consume logs --from earliest%s\n\n", p.name, server)
+	// A node whose output was closed goes on serving.
+	_, _ = io.WriteString(w, b.String())
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/talos-log/talos/talos"
+	"google.golang.org/grpc/codes"
+)
+
+// The exit codes. They are a contract: scripts go by them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitUnavailable = 4
+	exitRefused     = 5
+	exitDamaged     = 6
+)
+
+// exitCodes says what they mean; help texts and docs/cli.md show it.
+func exitCodes() []string {
+	return []string{
+		exitOK:          "done",
+		exitFailed:      "failed for a reason that has no code of its own",
+		exitUsage:       "the command line can't be used: unknown command or flag, missing or wrong argument",
+		exitNotFound:    "there is no such topic or partition",
+		exitUnavailable: "the node, the store or etcd can't be reached or is too busy; trying again may help",
+		exitRefused:     "refused: data or a setting breaks a limit, an offset is out of range, a name or folder is taken",
+		exitDamaged:     "stored data is damaged",
+	}
+}
+
+// exitCodeOf maps the error table to exit codes, by the gRPC code of the kind.
+func exitCodeOf(k talos.Kind) int {
+	switch k.Class().Code {
+	case codes.NotFound:
+		return exitNotFound
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return exitUnavailable
+	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.OutOfRange:
+		return exitRefused
+	case codes.DataLoss:
+		return exitDamaged
+	default:
+		return exitFailed
+	}
+}
+
+// usageError is a fault of the command line.
+type usageError struct {
+	text string
+	hint string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+// hintedError is an error with advice that fits better than the table's.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	var usage *usageError
+	switch {
+	case err == nil, errors.Is(err, syscall.EPIPE):
+		return exitOK
+	case errors.As(err, &usage):
+		return exitUsage
+	default:
+		return exitCodeOf(talos.KindOf(err))
+	}
+}
+
+// report writes the error once, as one message and one hint. A reader that
+// closed our output has seen enough: that is no error.
+func report(w io.Writer, err error) {
+	if err == nil || errors.Is(err, syscall.EPIPE) {
+		return
+	}
+	text := "talos: " + oneLine(describe(err)) + "\n"
+	if h := hint(err); h != "" {
+		text += "hint: " + h + "\n"
+	}
+	// There is nobody left to tell if this fails.
+	_, _ = io.WriteString(w, text)
+}
+
+// describe leaves out the names of Go functions that errors carry for logs.
+func describe(err error) string {
+	var hinted *hintedError
+	if errors.As(err, &hinted) {
+		return describe(hinted.error)
+	}
+	var e *talos.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	if outer := err.Error(); outer != e.Error() {
+		return strings.Replace(outer, e.Error(), describe(e), 1)
+	}
+	text := e.Message()
+	if e.Subject != "" {
+		text = e.Subject + ": " + text
+	}
+	if e.Cause != nil {
+		text += ": " + describe(e.Cause)
+	}
+	return text
+}
+
+func hint(err error) string {
+	var (
+		usage  *usageError
+		hinted *hintedError
+		typed  *talos.Error
+		kind   talos.Kind
+	)
+	switch {
+	case errors.As(err, &usage):
+		return usage.hint
+	case errors.As(err, &hinted):
+		return hinted.hint
+	case errors.As(err, &typed), errors.As(err, &kind), talos.KindOf(err) != talos.Internal:
+		return talos.KindOf(err).Class().Hint
+	default:
+		return ""
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

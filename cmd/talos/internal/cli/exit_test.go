@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/talos"
+)
+
+func TestReport(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		code int
+		want string
+	}{
+		"no error": {nil, 0, ""},
+		"a closed pipe": {
+			fmt.Errorf("write: %w", syscall.EPIPE), 0, "",
+		},
+		"the command line": {
+			&usageError{text: "unknown flag: --x", hint: "see `talos --help`"}, 2,
+			"talos: unknown flag: --x\nhint: see `talos --help`\n",
+		},
+		"a kind with its subject, without the function's name": {
+			&talos.Error{Kind: talos.UnknownTopic, Op: "sdk.Describe", Subject: "logs"}, 3,
+			"talos: logs: there is no such topic\nhint: " + talos.UnknownTopic.Class().Hint + "\n",
+		},
+		"with causes, on one line": {
+			&talos.Error{
+				Kind: talos.StoreUnavailable, Op: "a.B",
+				Cause: &talos.Error{Kind: talos.Timeout, Op: "c.D", Cause: errors.New("one\ntwo")},
+			},
+			4,
+			"talos: the store can't be used: the time for this was up: one two\nhint: " + talos.StoreUnavailable.Class().Hint + "\n",
+		},
+		"wrapped": {
+			fmt.Errorf("line 3: %w", &talos.Error{Kind: talos.RecordTooLarge, Op: "sdk.Send", Subject: "logs/0"}), 5,
+			"talos: line 3: logs/0: the record is larger than the limit\nhint: " + talos.RecordTooLarge.Class().Hint + "\n",
+		},
+		"a deadline": {
+			fmt.Errorf("waiting: %w", context.DeadlineExceeded), 4,
+			"talos: waiting: context deadline exceeded\nhint: " + talos.Timeout.Class().Hint + "\n",
+		},
+		"advice of its own": {
+			&hintedError{error: &talos.Error{Kind: talos.UndecodableBatch, Subject: "logs/1"}, hint: "go on behind it"}, 6,
+			"talos: logs/1: a record batch can't be decoded\nhint: go on behind it\n",
+		},
+		"an error from elsewhere has no hint": {
+			errors.New("open x: no such file"), 1, "talos: open x: no such file\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var words strings.Builder
+			report(&words, test.err)
+			require.Equal(t, test.want, words.String())
+			require.Equal(t, test.code, exitCode(test.err))
+		})
+	}
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"github.com/talos-log/talos/cmd/talos/internal/lines"
+)
+
+// inputQueue is how many lines may wait between reading and sending.
+const inputQueue = 16
+
+type line struct {
+	number int64
+	text   []byte
+	err    error
+}
+
+// readLines yields the lines of in until its end, an error (yielded last), or
+// the end of ctx. Reading happens in a goroutine of its own, since a read of a
+// terminal can't be interrupted: when ctx ends first, that goroutine ends with
+// its read, or with the process.
+func readLines(ctx context.Context, in io.Reader, limit int) iter.Seq[line] {
+	queue := make(chan line, inputQueue)
+	stop := make(chan struct{})
+	go func() {
+		defer close(queue)
+		reader := lines.NewReader(in, limit)
+		for {
+			text, err := reader.Next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			select {
+			case queue <- line{number: reader.Number(), text: text, err: err}:
+			case <-stop:
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return func(yield func(line) bool) {
+		defer close(stop)
+		for {
+			select {
+			case l, ok := <-queue:
+				if !ok || !yield(l) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}

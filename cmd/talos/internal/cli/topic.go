@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/talos"
+)
+
+func newTopic(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "topic",
+		Short: "Create, list, describe and delete topics",
+		Args:  noSuchCommand,
+		RunE:  showHelp,
+	}
+	cmd.AddCommand(newTopicCreate(s), newTopicList(s), newTopicDescribe(s), newTopicDelete(s))
+	return cmd
+}
+
+// topicJSON is a topic as -o json prints it.
+type topicJSON struct {
+	Name         string `json:"name" doc:"the topic's name"`
+	ID           string `json:"id" doc:"32 hexadecimal digits, new at each creation of the name"`
+	Partitions   int32  `json:"partitions" doc:"how many partitions it has"`
+	SegmentBytes int64  `json:"segment_bytes" doc:"size in bytes at which a segment is rolled"`
+	SegmentMS    int64  `json:"segment_ms" doc:"age in milliseconds at which a segment is rolled"`
+}
+
+func toTopicJSON(t talos.Topic) topicJSON {
+	bytes, age := t.Config.SegmentLimits()
+	return topicJSON{
+		Name: string(t.Name), ID: t.ID.String(), Partitions: t.Partitions,
+		SegmentBytes: bytes, SegmentMS: age.Milliseconds(),
+	}
+}
+
+// withClient runs f with a client, under the timeout of the command line.
+func (s *settings) withClient(cmd *cobra.Command, f func(context.Context, *sdk.Client) error) error {
+	client, err := s.dial()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
+	defer cancel()
+	err = f(ctx, client)
+	if closeErr := client.Close(); err == nil && closeErr != nil {
+		return fmt.Errorf("closing the client: %w", closeErr)
+	}
+	return err
+}
+
+// count says how many there are of something.
+func count[N int | int32 | int64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// say writes words for people.
+func say(cmd *cobra.Command, format string, args ...any) {
+	// Words that can't be written are not worth failing for.
+	_, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
+}

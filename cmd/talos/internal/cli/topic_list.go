@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/sdk"
+)
+
+func newTopicList(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List all topics",
+		Long:  "List all topics by name. With -o json, one object per line.",
+		Args:  exactArgs(),
+	}
+	out := outputFlag(cmd, topicJSON{})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return s.withClient(cmd, func(ctx context.Context, client *sdk.Client) error {
+			topics, err := client.Topics(ctx)
+			if err != nil {
+				return err
+			}
+			lines := []string{"NAME\tPARTITIONS\tID"}
+			for _, t := range topics {
+				if *out == formatJSON {
+					if err := printJSON(cmd.OutOrStdout(), toTopicJSON(t)); err != nil {
+						return err
+					}
+				}
+				lines = append(lines, fmt.Sprintf("%s\t%d\t%s", t.Name, t.Partitions, t.ID))
+			}
+			if *out == formatJSON {
+				return nil
+			}
+			return table(cmd.OutOrStdout(), lines...)
+		})
+	}
+	return cmd
+}
