@@ -1,0 +1,85 @@
+# Talos. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+# Packages tested at once; each test binary runs in parallel within itself.
+PARALLEL ?= 2
+TIMEOUT ?= 20m
+# A part of the tests: make test-go PKG=./storage/... ARGS='-run Recover -v'
+PKG ?= ./...
+ARGS ?=
+
+BIN := .bin
+LINT := $(BIN)/golangci-lint
+BUF := $(BIN)/buf
+PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc
+MODULES := . tools/buf tools/gen tools/lint
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+
+.PHONY: help build dev test test-go lint vet fmt generate generated breaking tidy tools clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+build: ## Build bin/talos
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/talos ./cmd/talos
+
+dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
+	@exec bin/talos dev $(ARGS)
+
+test: tidy generated breaking lint vet test-go ## Everything that must hold; installs what it needs
+	@echo 'make test: everything passed'
+
+test-go: ## The Go tests, with the race detector
+	@$(GO) env CGO_ENABLED | grep -qx 1 || { echo 'the race detector needs a C compiler: install gcc or clang' >&2; exit 1; }
+	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
+
+lint: $(LINT) ## golangci-lint, format included
+	$(LINT) run $(PKG)
+
+vet: ## go vet
+	$(GO) vet $(PKG)
+
+fmt: $(LINT) $(BUF) ## Format Go and protobuf sources
+	$(LINT) fmt
+	$(BUF) format -w
+
+generate: $(BUF) $(PLUGINS) ## Write the generated files: protobuf code and reference pages
+	$(BUF) generate
+	$(GO) run ./cmd/talos docs docs
+
+generated: $(BUF) $(PLUGINS) ## Check the protobuf sources, and that generated files are current
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+	tools/check/generated.sh $(BUF)
+
+breaking: $(BUF) ## Check that the protobuf API still serves the clients of the last commit
+	tools/check/breaking.sh $(BUF)
+
+tidy: ## Check that every go.mod is tidy
+	@for m in $(MODULES); do echo "go mod tidy -diff ($$m)"; (cd $$m && $(GO) mod tidy -diff); done
+
+tools: $(LINT) $(BUF) $(PLUGINS) ## Build the pinned tools into .bin, once per version
+
+clean: ## Remove what was built; data stays
+	rm -rf bin $(BIN)
+
+# The pinned tools. Each is rebuilt when its module's versions change.
+$(LINT): PKGPATH := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(LINT): tools/lint/go.mod tools/lint/go.sum
+$(BUF): PKGPATH := github.com/bufbuild/buf/cmd/buf
+$(BUF): tools/buf/go.mod tools/buf/go.sum
+$(BIN)/protoc-gen-go: PKGPATH := google.golang.org/protobuf/cmd/protoc-gen-go
+$(BIN)/protoc-gen-go-grpc: PKGPATH := google.golang.org/grpc/cmd/protoc-gen-go-grpc
+$(PLUGINS): tools/gen/go.mod tools/gen/go.sum
+
+$(LINT) $(BUF) $(PLUGINS):
+	@mkdir -p $(BIN)
+	@echo "building $@ (pinned in $(<D))"
+	@cd $(<D) && $(GO) build -o $(CURDIR)/$@ $(PKGPATH)
+	@touch $@

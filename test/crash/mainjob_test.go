@@ -1,0 +1,48 @@
+package crash_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/talos"
+)
+
+// Four producers send real log files, each all of them, with four compressions.
+// The node is killed several times in the middle and started again on the same
+// folder. Nobody who uses the log may notice.
+func TestTheMainJobSurvivesKills(t *testing.T) {
+	const (
+		kills      = 4
+		firstShare = 0.30
+		lastShare  = 0.70
+		// slack is what may be acknowledged between the decision to kill and the kill.
+		slack = 0.05
+	)
+	rng := random(t)
+	s := newScene(t, &released, 4, talos.TopicConfig{SegmentBytes: 1 << 20})
+	input, err := lines()
+	require.NoError(t, err)
+	four := codecs()[:4]
+	total := len(input) * len(four)
+	follower := s.follow()
+	since := s.history.Now()
+	producers := s.produce(len(input), 1000, four)
+
+	step := (lastShare - firstShare - slack) / kills
+	for kill := range kills {
+		at := firstShare + step*(float64(kill)+0.8*rng.Float64())
+		s.await("the job gets to the next kill", func() bool { return s.history.Acks() >= int(at*float64(total)) })
+		s.node.Kill()
+		share := float64(s.history.Acks()) / float64(total)
+		require.GreaterOrEqual(t, share, firstShare)
+		require.LessOrEqual(t, share, lastShare)
+		require.Positive(t, s.history.AckedOfSince(since), "the killed process had acknowledged records itself")
+		t.Logf("kill %d at %.1f %%", kill+1, 100*share)
+		since = s.history.Now()
+		s.node.Start()
+		s.awaitNewAcks(since, 1)
+	}
+	require.NoError(t, producers.Wait())
+	require.Equal(t, total, s.history.Acks())
+	s.finish(producers, follower)
+}

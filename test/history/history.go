@@ -1,0 +1,222 @@
+package history
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/talos-log/talos/talos"
+)
+
+// ID identifies one record: the producer that sent it, and its place among all
+// that this producer sent, from 0 on.
+type ID struct {
+	Producer int
+	Sequence int
+}
+
+// String returns "producer/sequence", the form that ParseID reads.
+func (id ID) String() string { return fmt.Sprintf("%d/%d", id.Producer, id.Sequence) }
+
+// ParseID is the strict inverse of String.
+func ParseID(s string) (ID, error) {
+	var id ID
+	if _, err := fmt.Sscanf(s, "%d/%d", &id.Producer, &id.Sequence); err != nil || id.String() != s {
+		return ID{}, fmt.Errorf("%q is not a record's id", s)
+	}
+	return id, nil
+}
+
+// Digest stands for the whole content of a record.
+type Digest [sha256.Size]byte
+
+// DigestOf covers key, value, headers and timestamp; nil and empty differ.
+func DigestOf(r *talos.Record) Digest {
+	h := sha256.New()
+	part := func(b []byte) {
+		n := int64(len(b))
+		if b == nil {
+			n = -1
+		}
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
+		h.Write(b)
+	}
+	part(r.Key)
+	part(r.Value)
+	for i := range r.Headers {
+		part([]byte(r.Headers[i].Key))
+		part(r.Headers[i].Value)
+	}
+	part(binary.BigEndian.AppendUint64(nil, uint64(r.Timestamp.UnixMilli())))
+	return Digest(h.Sum(nil))
+}
+
+// Tick is a moment: how many events came before.
+type Tick int64
+
+// never is later than every event.
+const never Tick = 1<<63 - 1
+
+type position struct {
+	partition int32
+	offset    talos.Offset
+}
+
+func (p position) String() string {
+	return fmt.Sprintf("offset %d of partition %d", p.offset, p.partition)
+}
+
+// send is one record from the side of its producer.
+type send struct {
+	id        ID
+	partition int32
+	digest    Digest
+	sent      Tick
+	// ended is when the outcome was known, else never.
+	ended Tick
+	acked bool
+	at    talos.Offset // if acked
+	err   error        // if ended, and not acked
+}
+
+// read is one record from the side of a reader.
+type read struct {
+	position
+	id     ID
+	digest Digest
+}
+
+// History is what happened. Its methods may be called concurrently.
+type History struct {
+	mu     sync.Mutex // guards the fields below
+	tick   Tick
+	acks   int
+	sends  []*send
+	byID   map[ID]*send
+	reads  map[string][]read
+	misuse []Anomaly
+}
+
+// New returns an empty history.
+func New() *History {
+	return &History{byID: map[ID]*send{}, reads: map[string][]read{}}
+}
+
+// next advances the clock. Requires mu.
+func (h *History) next() Tick {
+	h.tick++
+	return h.tick
+}
+
+// Send says that a record is about to be sent. Call it before the record is
+// handed over, in the order in which the producer hands records over.
+func (h *History) Send(id ID, partition int32, d Digest) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &send{id: id, partition: partition, digest: d, sent: h.next(), ended: never}
+	if h.byID[id] != nil {
+		h.misuse = append(h.misuse, Anomaly{Misuse, fmt.Sprintf("the test sent %v twice", id)})
+		return
+	}
+	h.byID[id] = s
+	h.sends = append(h.sends, s)
+}
+
+// Acked says that a record was acknowledged.
+func (h *History) Acked(id ID, partition int32, offset talos.Offset) {
+	h.end(id, func(s *send) {
+		s.acked, s.at = true, offset
+		h.acks++
+		if s.partition != partition {
+			h.misuse = append(h.misuse, Anomaly{
+				InconsistentOffsets,
+				fmt.Sprintf("%v was sent to partition %d and acknowledged by partition %d", id, s.partition, partition),
+			})
+		}
+	})
+}
+
+// Failed says that a record got an error instead of an acknowledgement. It may
+// have been stored or not.
+func (h *History) Failed(id ID, err error) { h.end(id, func(s *send) { s.err = err }) }
+
+func (h *History) end(id ID, apply func(*send)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s, tick := h.byID[id], h.next()
+	switch {
+	case s == nil:
+		h.misuse = append(h.misuse, Anomaly{Phantom, fmt.Sprintf("%v was answered, and never sent", id)})
+	case s.ended != never:
+		h.misuse = append(h.misuse, Anomaly{AnsweredTwice, fmt.Sprintf("%v was answered twice", id)})
+	default:
+		s.ended = tick
+		apply(s)
+	}
+}
+
+// Read says that a reader got a record. Each reader's records are reported in
+// the order in which it got them; it starts each partition at its first record.
+func (h *History) Read(reader string, partition int32, offset talos.Offset, id ID, d Digest) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next()
+	h.reads[reader] = append(h.reads[reader], read{position{partition, offset}, id, d})
+}
+
+// Now is the moment of the newest event.
+func (h *History) Now() Tick {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tick
+}
+
+// Acks counts the acknowledgements until now.
+func (h *History) Acks() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.acks
+}
+
+// AckedOfSince counts the acknowledged records that were sent later than t: none
+// of these acknowledgements can be one that was still on its way at t.
+func (h *History) AckedOfSince(t Tick) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for i := len(h.sends) - 1; i >= 0 && h.sends[i].sent > t; i-- {
+		if h.sends[i].acked {
+			n++
+		}
+	}
+	return n
+}
+
+// AckedBetween counts the acknowledgements that came later than from, and not
+// later than to.
+func (h *History) AckedBetween(from, to Tick) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, s := range h.sends {
+		if s.acked && s.ended > from && s.ended <= to {
+			n++
+		}
+	}
+	return n
+}
+
+// Ends returns, for each partition, the offset behind the last acknowledged
+// record: what a reader must at least reach.
+func (h *History) Ends() map[int32]talos.Offset {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ends := map[int32]talos.Offset{}
+	for _, s := range h.sends {
+		if s.acked {
+			ends[s.partition] = max(ends[s.partition], s.at+1)
+		}
+	}
+	return ends
+}

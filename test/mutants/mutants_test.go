@@ -1,0 +1,32 @@
+package mutants
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEachBrokenRuleIsNoticed(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for _, m := range Protocol() {
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			printed, err := m.Kill(t.Context(), root, t.TempDir())
+			require.NoError(t, err, printed)
+			t.Log(trace(printed))
+		})
+	}
+}
+
+// trace picks what the test said of the mutant, and the steps that led to it.
+func trace(printed string) string {
+	_, after, found := strings.Cut(printed, "Error:")
+	if !found {
+		return printed
+	}
+	said, _, _ := strings.Cut(after, "Test:")
+	return said
+}

@@ -1,0 +1,31 @@
+package process
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+)
+
+// Ports that tests take lie below the range from which the system takes ports
+// for outgoing connections. Otherwise a client that tries to reach a dead node
+// could be given the node's own port, and be connected to itself.
+const (
+	firstPort    = 10_000
+	lastPort     = 30_000
+	portAttempts = 200
+)
+
+// freeAddress returns host:port of a port that nobody listens on.
+func freeAddress() (string, error) {
+	var last error
+	for range portAttempts {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			last = err
+			continue
+		}
+		return address, listener.Close()
+	}
+	return "", fmt.Errorf("no free port: %w", last)
+}
