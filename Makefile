@@ -11,6 +11,7 @@ PARALLEL ?= 2
 TIMEOUT ?= 20m
 # A part of the tests: make test-go PKG=./storage/... ARGS='-run Recover -v'
 PKG ?= ./...
+EXPLORE ?= short
 ARGS ?=
 
 BIN := .bin
@@ -21,7 +22,7 @@ MODULES := . tools/buf tools/gen tools/lint
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build dev test test-go lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build dev test test-go explore lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,12 +33,15 @@ build: ## Build bin/talos
 dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
 	@exec bin/talos dev $(ARGS)
 
-test: tidy generated breaking lint vet test-go ## Everything that must hold; installs what it needs
+test: tidy generated breaking lint vet test-go explore ## Everything that must hold; installs what it needs
 	@echo 'make test: everything passed'
 
 test-go: ## The Go tests, with the race detector
 	@$(GO) env CGO_ENABLED | grep -qx 1 || { echo 'the race detector needs a C compiler: install gcc or clang' >&2; exit 1; }
 	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
+
+explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)
+	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h -run 'Break|Same' ./test/explore
 
 lint: $(LINT) ## golangci-lint, format included
 	$(LINT) run $(PKG)

@@ -208,9 +208,7 @@ func (l *Log) resend() {
 		head := len(frame)
 		frame = append(frame, p.payload...)
 		p.payload = frame[head:len(frame):len(frame)]
-		for b := range batch.All(p.payload) {
-			batch.Place(b.Bytes, b.Base, l.rec.Epoch)
-		}
+		placeAgain(p.payload, l.rec.Epoch)
 		l.issue(p, l.active.writer.Data(frame, l.meta(p)))
 	}
 	if n := len(l.inflight); n > 0 {
@@ -220,10 +218,22 @@ func (l *Log) resend() {
 	(&pending{answers: orphans}).answer(l.rec.Epoch)
 }
 
+// placeAgain writes a newer epoch into batches that have their offsets.
+func placeAgain(payload []byte, epoch talos.Epoch) {
+	for b, err := range batch.All(payload) {
+		if err != nil {
+			return // can't be: they were taken apart when they were queued
+		}
+		batch.Place(b.Bytes, b.Base, epoch)
+	}
+}
+
 // abandonActive lets go of the active segment; the background recovers it.
 func (l *Log) abandonActive() {
-	l.giveUp(l.active)
+	a := l.active
 	l.active = nil
+	l.publish(func(v *view) { v.chain = withSize(v.chain, a.name, a.end) })
+	l.giveUp(a)
 }
 
 func (l *Log) giveUp(a *active) {
@@ -252,7 +262,7 @@ func (l *Log) sealActive(why sealReason) {
 		v.chain = withSize(v.chain, a.name, size)
 	})
 	l.inBackground(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opTimeout)
+		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 		defer cancel()
 		a.appender.Append(footer, func(error) {}) // Seal reports the failure
 		if err := a.appender.Seal(ctx); err != nil {
@@ -296,7 +306,7 @@ func withSize(chain []link, name talos.SegmentName, size int64) []link {
 	next := append([]link(nil), chain...)
 	for i := range next {
 		if next[i].name == name {
-			next[i].size, next[i].sealed = size, true
+			next[i].size = size
 		}
 	}
 	return next

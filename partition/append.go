@@ -17,7 +17,7 @@ const (
 	maxGroupBytes = 2 << 20
 	// window bounds the bytes in flight. Each segment declares it: damage farther
 	// from the end of an unsealed segment can't be a torn append.
-	window = 16 << 20
+	window = 32 << 20
 	// startRetry is how long after a failed start of a segment appends are refused
 	// without another attempt.
 	startRetry = 500 * time.Millisecond
@@ -61,7 +61,8 @@ func (p *pending) fail(err error) {
 	p.answers = nil
 }
 
-// pump issues appends while requests wait and there is room in flight.
+// pump issues appends while requests wait and there is room in flight: for a
+// group and for the checkpoint that may follow it.
 func (l *Log) pump() error {
 	for {
 		if why := l.rollDue(); why != "" {
@@ -70,7 +71,7 @@ func (l *Log) pump() error {
 			}
 			l.sealActive(why)
 		}
-		if !l.inbox.waiting() || len(l.inflight) >= maxInflight || l.inflightBytes+segment.MaxFrameBytes > window {
+		if !l.inbox.waiting() || len(l.inflight) >= maxInflight || l.inflightBytes+2*segment.MaxFrameBytes > window {
 			return nil
 		}
 		if l.active == nil {

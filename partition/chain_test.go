@@ -28,17 +28,20 @@ func TestChainIsTheHighestEpochOfEachNumber(t *testing.T) {
 		{
 			"a create that its owner could not commit is garbage", record(3, 1, 1, 0),
 			[]talos.SegmentName{name(1, 1, 0), name(2, 2, 7)},
-			[]talos.SegmentName{name(1, 1, 0)}, "",
+			[]talos.SegmentName{name(1, 1, 0)},
+			"",
 		},
 		{
 			"a deposed owner's late create does not hide the committed segment", record(4, 2, 1, 0),
 			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 5), name(2, 2, 9)},
-			[]talos.SegmentName{name(1, 1, 0), name(2, 2, 9)}, "",
+			[]talos.SegmentName{name(1, 1, 0), name(2, 2, 9)},
+			"",
 		},
 		{
 			"what lies before the start is not part of it", record(4, 3, 2, 10),
 			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 5), name(3, 3, 20)},
-			[]talos.SegmentName{name(2, 1, 5), name(3, 3, 20)}, "",
+			[]talos.SegmentName{name(2, 1, 5), name(3, 3, 20)},
+			"",
 		},
 		{"a missing number", record(3, 2, 1, 0), []talos.SegmentName{name(2, 2, 9)}, nil, talos.BrokenChain},
 		{"a missing tail", record(3, 2, 1, 0), []talos.SegmentName{name(1, 2, 0)}, nil, talos.BrokenChain},
@@ -47,7 +50,8 @@ func TestChainIsTheHighestEpochOfEachNumber(t *testing.T) {
 		{"an epoch that was not given out yet", record(3, 1, 1, 0), []talos.SegmentName{name(1, 3, 0)}, nil, talos.RestoredRecord},
 		{
 			"a number too far above the tail", record(9, 1, 1, 0),
-			[]talos.SegmentName{name(1, 1, 0), name(2, 2, 5), name(3, 3, 6)}, nil, talos.RestoredRecord,
+			[]talos.SegmentName{name(1, 1, 0), name(2, 2, 5), name(3, 3, 6)},
+			nil, talos.RestoredRecord,
 		},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/storage/faulty"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
 )
@@ -376,6 +378,43 @@ func TestCloseGivesUpWhenItsTimeIsOver(t *testing.T) {
 		require.Error(t, (<-waiting).err)
 		require.Error(t, l.Err())
 	})
+}
+
+func TestCloseGivesUpSealingWhenItsTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		never := make(chan struct{})
+		r.store = faulty.New(r.store, faulty.Rules(faulty.Rule{Op: faulty.Seal, Fault: faulty.Fault{Before: faulty.Hang(never)}}))
+		l := r.open("a")
+		r.append(l, plain("x"))
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, l.Close(ctx), context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}
+
+func TestStatsCountSegmentsThatBroke(t *testing.T) {
+	r := newRig(t)
+	var broken atomic.Bool
+	r.store = &hooked{Store: r.store, written: func(int) error {
+		if broken.CompareAndSwap(true, false) {
+			return errInjected
+		}
+		return nil
+	}}
+	l := r.open("a")
+	big := plain(strings.Repeat("x", 10_000))
+	for range 3 {
+		r.append(l, bytes.Clone(big))
+		broken.Store(true)
+	}
+	require.Equal(t, 3, l.Stats().Segments)
+	require.Greater(t, l.Stats().Bytes, int64(3*len(big)))
+	live := l.Stats()
+	l = r.open("b")
+	require.Equal(t, live, l.Stats())
 }
 
 func TestTheQueueIsBounded(t *testing.T) {

@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/talos-log/talos/storage"
@@ -39,7 +40,11 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		rng:   talos.OffsetRange{Start: rec.Start.Offset, End: l.acked},
 		epoch: rec.Epoch, chain: chain, changed: make(chan struct{}),
 	})
-	l.log.Info("partition opened", "epoch", rec.Epoch, "start", rec.Start.Offset, "end", l.acked, "segments", len(chain))
+	level := slog.LevelInfo
+	if len(chain) == 0 {
+		level = slog.LevelDebug // a new one, of maybe very many
+	}
+	l.log.Log(ctx, level, "partition opened", "epoch", rec.Epoch, "start", rec.Start.Offset, "end", l.acked, "segments", len(chain))
 	go l.run()
 	return l, nil
 }
@@ -161,7 +166,7 @@ func (l *Log) load(ctx context.Context, seg link, until talos.Offset, o segment.
 	if err != nil {
 		return segment.Loaded{}, storeError("open", id, err)
 	}
-	defer reader.Close()
+	defer closeReader(reader)
 	size, err := reader.Size(ctx)
 	if err != nil {
 		return segment.Loaded{}, storeError("size of", id, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/segment"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -36,7 +37,7 @@ func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]by
 		return nil, l.beyondEnd(ctx, offset, v)
 	}
 	if groups, ok := v.tail.from(offset); ok {
-		return readGroups(groups, offset, maxBytes), nil
+		return readGroups(groups, offset, maxBytes)
 	}
 	i, limit := locate(v.chain, offset, v.rng.End)
 	if v.open != nil && v.open.name == v.chain[i].name {
@@ -69,24 +70,23 @@ func (l *Log) beyondEnd(ctx context.Context, offset talos.Offset, v *view) error
 }
 
 // readGroups copies batches out of memory.
-func readGroups(groups []group, offset talos.Offset, maxBytes int) []byte {
+func readGroups(groups []group, offset talos.Offset, maxBytes int) ([]byte, error) {
 	var out []byte
 	for _, g := range groups {
 		for b, err := range batch.All(g.payload) {
 			if err != nil {
-				// Admitted batches parse; see Append.
-				panic("partition: a batch in memory does not parse: " + err.Error())
+				return nil, fmt.Errorf("a batch in memory: %w", err)
 			}
 			if b.Next() <= offset {
 				continue
 			}
 			if len(out) > 0 && len(out)+b.Size > maxBytes {
-				return out
+				return out, nil
 			}
 			out = append(out, b.Bytes...)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // readSegment reads batches of one segment that lie below limit.
@@ -96,7 +96,7 @@ func (l *Log) readSegment(ctx context.Context, in link, seg openSegment, offset,
 	if err != nil {
 		return nil, storeError("open", id, err)
 	}
-	defer reader.Close()
+	defer closeReader(reader)
 	out, err := segment.ReadBatches(ctx, reader, segment.Query{
 		ID: id.String(), Salt: seg.salt, From: offset, Limit: limit,
 		Pos: seg.index.Find(offset), End: seg.end, MaxBytes: maxBytes,
@@ -111,6 +111,12 @@ func (l *Log) readSegment(ctx context.Context, in link, seg openSegment, offset,
 		}
 	}
 	return out, nil
+}
+
+// closeReader closes what was only read: there is nothing that a failure could
+// have lost.
+func closeReader(r storage.Reader) {
+	_ = r.Close()
 }
 
 // loadForReading returns the index of a segment that is not being written,
@@ -137,7 +143,11 @@ func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (
 	})
 	select {
 	case r := <-result:
-		return r.Val.(openSegment), r.Err
+		if r.Err != nil {
+			return openSegment{}, r.Err
+		}
+		seg, _ := r.Val.(openSegment) // nothing else is ever loaded
+		return seg, nil
 	case <-ctx.Done():
 		return openSegment{}, context.Cause(ctx)
 	}

@@ -45,12 +45,6 @@ func (s *sharedRecord) assign(node string) {
 	s.assigned = node
 }
 
-func (s *sharedRecord) now() talos.PartitionRecord {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rec
-}
-
 func (s *sharedRecord) do(op string, f func() error) error {
 	if err := s.before(op); err != nil {
 		return err

@@ -124,15 +124,26 @@ func TestGarbageIsWhatCanNeverCountAgain(t *testing.T) {
 		folder []talos.SegmentName
 		want   []talos.SegmentName
 	}{
-		{"below the start, whatever made it", record(5, 4, 3, 20),
+		{
+			"below the start, whatever made it", record(5, 4, 3, 20),
 			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 9), name(2, 2, 9), name(3, 2, 15), name(4, 2, 30)},
-			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 9), name(2, 2, 9)}},
-		{"an epoch that lost its number", record(5, 2, 1, 0),
-			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 9), name(2, 3, 7)}, []talos.SegmentName{name(2, 1, 9)}},
-		{"a create whose epoch has passed", record(5, 1, 1, 0),
-			[]talos.SegmentName{name(1, 1, 0), name(2, 4, 9)}, []talos.SegmentName{name(2, 4, 9)}},
-		{"not a create that may be under way", record(5, 1, 1, 0),
-			[]talos.SegmentName{name(1, 1, 0), name(2, 5, 9)}, nil},
+			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 9), name(2, 2, 9)},
+		},
+		{
+			"an epoch that lost its number", record(5, 2, 1, 0),
+			[]talos.SegmentName{name(1, 1, 0), name(2, 1, 9), name(2, 3, 7)},
+			[]talos.SegmentName{name(2, 1, 9)},
+		},
+		{
+			"a create whose epoch has passed", record(5, 1, 1, 0),
+			[]talos.SegmentName{name(1, 1, 0), name(2, 4, 9)},
+			[]talos.SegmentName{name(2, 4, 9)},
+		},
+		{
+			"not a create that may be under way", record(5, 1, 1, 0),
+			[]talos.SegmentName{name(1, 1, 0), name(2, 5, 9)},
+			nil,
+		},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			infos := []storage.Info{{Name: "foreign"}}

@@ -37,6 +37,7 @@ const (
 	MetaUnavailable    Kind = "MetaUnavailable"
 	StoreInUse         Kind = "StoreInUse"
 	CorruptSegment     Kind = "CorruptSegment"
+	NewerFormat        Kind = "NewerFormat"
 	BrokenChain        Kind = "BrokenChain"
 	RestoredRecord     Kind = "RestoredRecord"
 	Unavailable        Kind = "Unavailable"
@@ -60,65 +61,127 @@ type Class struct {
 }
 
 var kinds = map[Kind]Class{
-	InvalidTopicName: {codes.InvalidArgument, false, "the topic's name can't be used",
-		"use 1 to 249 letters, digits, '.', '_' and '-'"},
-	InvalidConfig: {codes.InvalidArgument, false, "a setting has a value that can't be used",
-		"mend every setting that the message names"},
-	InvalidRequest: {codes.InvalidArgument, false, "the request is malformed",
-		"mend what the message names; if a Talos client made the request, update it"},
-	UnknownTopic: {codes.NotFound, false, "there is no such topic",
-		"check the name with `talos topic list`, or create it with `talos topic create`"},
-	UnknownPartition: {codes.NotFound, false, "the topic has no such partition",
-		"`talos topic describe` shows how many it has; they count from 0"},
-	TopicExists: {codes.AlreadyExists, false, "a topic of this name exists already",
-		"use it, choose another name, or delete it first"},
-	RecordTooLarge: {codes.InvalidArgument, false, "the record is larger than the limit",
-		"split it, or keep the payload elsewhere and send a reference"},
-	BatchTooLarge: {codes.InvalidArgument, false, "the record batch is larger than the limit",
-		"send fewer records in one batch"},
-	CorruptBatch: {codes.DataLoss, true, "the record batch was damaged on its way: its checksum does not match",
-		"it was not stored and is sent again; if this repeats, suspect memory or network of the producer's host"},
-	InvalidBatch: {codes.InvalidArgument, false, "the record batch is not well formed",
-		"only RecordBatch v2 (magic 2) with a consistent header is taken; check the client that built it"},
-	UndecodableBatch: {codes.DataLoss, false, "a record batch can't be decoded",
-		"its producer built it wrongly; seek behind it to go on (the message names the offset)"},
-	OutOfOrderSequence: {codes.FailedPrecondition, false, "a batch of this producer is missing before this one",
-		"the producer lost its order; close it and open a new one"},
-	DuplicateSequence: {codes.AlreadyExists, false, "the batch was stored earlier, too long ago to know its offset",
-		"nothing is lost; the producer resent a batch from before its last five"},
-	UnknownProducer: {codes.FailedPrecondition, false, "the partition no longer knows this producer",
-		"open a new producer; whether a batch without an answer was stored can't be told"},
-	ProducerFenced: {codes.FailedPrecondition, false, "a newer producer with the same id has taken over",
-		"close this producer"},
-	OffsetOutOfRange: {codes.OutOfRange, false, "there is no record at this offset",
-		"start from earliest or latest, or from an offset within the range that the message gives"},
-	NotOwner: {codes.Unavailable, true, "another node owns the partition",
-		"clients follow by themselves; if it lasts, no node may be live"},
-	NotServing: {codes.Unavailable, true, "the partition is being opened",
-		"clients retry by themselves; the node's log says what it waits for"},
-	QueueFull: {codes.ResourceExhausted, true, "the partition's queue is full: data arrives faster than the store takes it",
-		"clients retry by themselves; use more partitions or a faster store if it lasts"},
-	StoreUnavailable: {codes.Unavailable, true, "the store can't be used",
-		"check the store (disk full? file system read-only? service down?); nothing acknowledged is lost"},
-	MetaUnavailable: {codes.Unavailable, true, "etcd can't be used",
-		"check etcd's health and the network to it; nothing acknowledged is lost"},
-	StoreInUse: {codes.FailedPrecondition, false, "the data folder is in use by another process",
-		"stop the process that the message names, or choose another folder with --data"},
-	CorruptSegment: {codes.DataLoss, false, "a segment is damaged",
-		"the message names file and position; restore that file from a copy, and check the disk"},
-	BrokenChain: {codes.DataLoss, false, "a segment is missing from the partition's chain",
-		"the message names what is missing; restore it from a copy; nothing else was removed"},
-	RestoredRecord: {codes.FailedPrecondition, false, "the store is ahead of etcd: etcd seems restored from an old copy",
-		"do not delete anything; rebuild the partition's record from the store"},
-	Unavailable: {codes.Unavailable, true, "the node can't be reached",
-		"check that it runs (`talos dev`), and its address (--server or TALOS_SERVER)"},
-	Timeout: {codes.DeadlineExceeded, true, "the time for this was up",
-		"check the node's log and load, or allow more time"},
+	InvalidTopicName: {
+		codes.InvalidArgument, false, "the topic's name can't be used",
+		"use 1 to 249 letters, digits, '.', '_' and '-'",
+	},
+	InvalidConfig: {
+		codes.InvalidArgument, false, "a setting has a value that can't be used",
+		"mend every setting that the message names",
+	},
+	InvalidRequest: {
+		codes.InvalidArgument, false, "the request is malformed",
+		"mend what the message names; if a Talos client made the request, update it",
+	},
+	UnknownTopic: {
+		codes.NotFound, false, "there is no such topic",
+		"check the name with `talos topic list`, or create it with `talos topic create`",
+	},
+	UnknownPartition: {
+		codes.NotFound, false, "the topic has no such partition",
+		"`talos topic describe` shows how many it has; they count from 0",
+	},
+	TopicExists: {
+		codes.AlreadyExists, false, "a topic of this name exists already",
+		"use it, choose another name, or delete it first",
+	},
+	RecordTooLarge: {
+		codes.InvalidArgument, false, "the record is larger than the limit",
+		"split it, or keep the payload elsewhere and send a reference",
+	},
+	BatchTooLarge: {
+		codes.InvalidArgument, false, "the record batch is larger than the limit",
+		"send fewer records in one batch",
+	},
+	CorruptBatch: {
+		codes.DataLoss, true, "the record batch was damaged on its way: its checksum does not match",
+		"it was not stored and is sent again; if this repeats, suspect memory or network of the producer's host",
+	},
+	InvalidBatch: {
+		codes.InvalidArgument, false, "the record batch is not well formed",
+		"only RecordBatch v2 (magic 2) with a consistent header is taken; check the client that built it",
+	},
+	UndecodableBatch: {
+		codes.DataLoss, false, "a record batch can't be decoded",
+		"its producer built it wrongly; seek behind it to go on (the message names the offset)",
+	},
+	OutOfOrderSequence: {
+		codes.FailedPrecondition, false, "a batch of this producer is missing before this one",
+		"the producer lost its order; close it and open a new one",
+	},
+	DuplicateSequence: {
+		codes.AlreadyExists, false, "the batch was stored earlier, too long ago to know its offset",
+		"nothing is lost; the producer resent a batch from before its last five",
+	},
+	UnknownProducer: {
+		codes.FailedPrecondition, false, "the partition no longer knows this producer",
+		"open a new producer; whether a batch without an answer was stored can't be told",
+	},
+	ProducerFenced: {
+		codes.FailedPrecondition, false, "a newer producer with the same id has taken over",
+		"close this producer",
+	},
+	OffsetOutOfRange: {
+		codes.OutOfRange, false, "there is no record at this offset",
+		"start from earliest or latest, or from an offset within the range that the message gives",
+	},
+	NotOwner: {
+		codes.Unavailable, true, "another node owns the partition",
+		"clients follow by themselves; if it lasts, no node may be live",
+	},
+	NotServing: {
+		codes.Unavailable, true, "the partition is not served yet",
+		"clients retry by themselves; the node's log and /readyz say what it waits for",
+	},
+	QueueFull: {
+		codes.ResourceExhausted, true, "the partition's queue is full: data arrives faster than the store takes it",
+		"clients retry by themselves; use more partitions or a faster store if it lasts",
+	},
+	StoreUnavailable: {
+		codes.Unavailable, true, "the store can't be used",
+		"check the store (disk full? file system read-only? service down?); nothing acknowledged is lost",
+	},
+	MetaUnavailable: {
+		codes.Unavailable, true, "etcd can't be used",
+		"check etcd's health and the network to it; nothing acknowledged is lost",
+	},
+	StoreInUse: {
+		codes.FailedPrecondition, false, "the data folder is in use by another process",
+		"stop the process that the message names, or choose another folder with --data",
+	},
+	CorruptSegment: {
+		codes.DataLoss, false, "a segment is damaged",
+		"the message names file and position; restore that file from a copy, and check the disk",
+	},
+	NewerFormat: {
+		codes.FailedPrecondition, false, "it was written by a newer version of Talos",
+		"update this program; nothing is wrong with the data",
+	},
+	BrokenChain: {
+		codes.DataLoss, false, "a segment is missing from the partition's chain",
+		"the message names what is missing; restore it from a copy; nothing else was removed",
+	},
+	RestoredRecord: {
+		codes.FailedPrecondition, false, "the store is ahead of etcd: etcd seems restored from an old copy",
+		"do not delete anything; rebuild the partition's record from the store",
+	},
+	Unavailable: {
+		codes.Unavailable, true, "the node can't be reached",
+		"check that it runs (`talos dev`), and its address (--server or TALOS_SERVER)",
+	},
+	Timeout: {
+		codes.DeadlineExceeded, true, "the time for this was up",
+		"check the node's log and load, or allow more time",
+	},
 	Canceled: {codes.Canceled, false, "the request was canceled", "the caller ended it"},
-	Closed: {codes.FailedPrecondition, false, "it is closed already",
-		"a client, producer or consumer can't be used after Close"},
-	Internal: {codes.Internal, false, "a fault of Talos itself",
-		"please report it with the node's log"},
+	Closed: {
+		codes.FailedPrecondition, false, "it is closed already",
+		"a client, producer or consumer can't be used after Close",
+	},
+	Internal: {
+		codes.Internal, false, "a fault of Talos itself",
+		"please report it with the node's log",
+	},
 }
 
 // Class returns what the table says of the kind; a kind that this version does

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -20,9 +18,12 @@ const limit = talos.MaxInflatedBytes
 
 var noon = time.UnixMilli(1_700_000_000_000).UTC()
 
+// compressor is shared by the tests, as builders may share it.
+var compressor = new(batch.Compressor)
+
 // build makes a batch of records that carry their own times.
 func build(t require.TestingT, o batch.BuildOptions, records ...talos.Record) []byte {
-	b := batch.NewBuilder(new(batch.Compressor))
+	b := batch.NewBuilder(compressor)
 	for i := range records {
 		b.Add(&records[i], records[i].Timestamp)
 	}
@@ -142,7 +143,6 @@ func TestRoundTrip(t *testing.T) {
 			Timestamp: time.UnixMilli(millis).UTC(),
 		}
 	})
-	compressor := new(batch.Compressor)
 	rapid.Check(t, func(t *rapid.T) {
 		records := rapid.SliceOfN(record, 1, 20).Draw(t, "records")
 		base := talos.Offset(rapid.Int64Range(0, math.MaxInt64-100).Draw(t, "base"))
@@ -164,33 +164,22 @@ func TestRoundTrip(t *testing.T) {
 			h, err := batch.Check(out, bound)
 			require.NoError(t, err)
 			require.EqualValues(t, len(records), h.Records)
-			got := read(t, out)
-			for i := range got {
-				require.Equal(t, base+talos.Offset(i), got[i].Offset)
-				requireSame(t, records[i], got[i].Record)
-			}
+			require.Equal(t, placed(records, base), read(t, out))
 		}
 	})
 }
 
-// requireSame compares records; only between no headers and an empty list there
-// is no difference.
-func requireSame(t require.TestingT, want, got talos.Record) {
-	if diff := cmp.Diff(want, got, cmpopts.EquateApproxTime(0), cmp.Comparer(sameHeaders)); diff != "" {
-		require.Fail(t, "records differ", diff)
-	}
-}
-
-func sameHeaders(a, b []talos.Header) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !cmp.Equal(a[i], b[i]) {
-			return false
+// placed is what a reader finds; between no headers and an empty list there is no
+// difference.
+func placed(records []talos.Record, base talos.Offset) []batch.Record {
+	var all []batch.Record
+	for i, r := range records {
+		if len(r.Headers) == 0 {
+			r.Headers = nil
 		}
+		all = append(all, batch.Record{Offset: base + talos.Offset(i), Record: r})
 	}
-	return true
+	return all
 }
 
 func text(s string, at time.Time) talos.Record { return talos.Record{Value: []byte(s), Timestamp: at} }
@@ -223,4 +212,22 @@ func TestSequencesGoRound(t *testing.T) {
 	h := batch.Header{FirstSequence: math.MaxInt32 - 1, LastDelta: 1}
 	require.EqualValues(t, math.MaxInt32, h.LastSequence())
 	require.Zero(t, h.NextSequence())
+}
+
+// The largest records that a node takes fit into the largest batch, however they
+// are put together.
+func TestTheLargestRecordsFit(t *testing.T) {
+	for _, limits := range []talos.Limits{talos.DefaultLimits(), {RecordBytes: 100}} {
+		size := limits.RecordBytes
+		for name, r := range map[string]talos.Record{
+			"value":         {Value: make([]byte, size)},
+			"key":           {Key: make([]byte, size)},
+			"empty headers": {Headers: make([]talos.Header, size/16)},
+		} {
+			require.LessOrEqual(t, r.Size(), size)
+			require.LessOrEqual(t, batch.HeaderSize+batch.RecordBound(&r), limits.BatchBytes(), name)
+			_, err := batch.Check(build(t, batch.BuildOptions{}, r), limits.BatchBytes())
+			require.NoError(t, err, name)
+		}
+	}
 }

@@ -11,6 +11,10 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
+// zstdWindow is how far back zstd looks for what repeats, in bytes; more than a
+// batch usually has would only cost memory.
+const zstdWindow = 1 << 20
+
 // Compressor keeps encoders to use again, since making one is dear. The zero
 // value is ready; it may be used by several goroutines.
 type Compressor struct {
@@ -77,7 +81,9 @@ func (c *Compressor) zstded(dst, src []byte) ([]byte, error) {
 	if !ok {
 		var err error
 		// One at a time: the encoder then has no goroutine that somebody must stop.
-		if w, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false)); err != nil {
+		w, err = zstd.NewWriter(nil,
+			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(zstdWindow))
+		if err != nil {
 			return nil, fmt.Errorf("zstd: %w", err)
 		}
 	}

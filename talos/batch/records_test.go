@@ -46,7 +46,7 @@ func TestRecordsTakesOtherEncoders(t *testing.T) {
 	require.NoError(t, w.Close())
 	zs, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
-	defer zs.Close()
+	defer func() { require.NoError(t, zs.Close()) }()
 
 	for name, b := range map[string][]byte{
 		"raw snappy":    withPayload(plain, batch.Snappy, snappy.Encode(nil, payload)),

@@ -178,6 +178,53 @@ func TestADeletedTopicIsGoneAndItsNameFree(t *testing.T) {
 	require.Equal(t, string(talos.UnknownTopic), detail(t, err).GetKind())
 }
 
+// The coordinator does what it is asked for, and its answer is lost: the change
+// is found to have happened, and the client never hears of it.
+func TestAnAnswerOfTheCoordinatorThatIsLostIsAskedForAgain(t *testing.T) {
+	c := newCluster()
+	n := c.start(t, "n1")
+	c.loseAnswer.Store(true)
+	topic := n.createTopic(t, "logs", 1)
+	require.False(t, c.loseAnswer.Load())
+	n.producer(t).produce(topic, 0, newBatch(t, "a"))
+
+	c.loseAnswer.Store(true)
+	_, err := n.admin.DeleteTopic(t.Context(), &talosv1.DeleteTopicRequest{Name: "logs"})
+	require.NoError(t, err)
+	require.False(t, c.loseAnswer.Load())
+	c.awaitRemoved(t, n, idOf(t, topic))
+	listed, err := n.admin.ListTopics(t.Context(), &talosv1.ListTopicsRequest{})
+	require.NoError(t, err)
+	require.Empty(t, listed.GetTopics())
+}
+
+// The coordinator goes away in the middle of a creation: the client is told so
+// when its time is up. The topic came into being, and is served later.
+func TestATopicWhoseCreationIsUncertainIsServedIfItExists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		n := c.start(t, "n1")
+		c.thenAway.Store(true)
+		c.loseAnswer.Store(true)
+		_, err := n.admin.CreateTopic(t.Context(), &talosv1.CreateTopicRequest{Name: "logs", Partitions: 1})
+		require.Equal(t, string(talos.MetaUnavailable), detail(t, err).GetKind())
+		require.ErrorContains(t, n.Ready(), "no answer")
+
+		c.away.Store(false)
+		var listed *talosv1.ListTopicsResponse
+		require.Eventually(t, func() bool {
+			listed, err = n.admin.ListTopics(t.Context(), &talosv1.ListTopicsRequest{})
+			require.NoError(t, err)
+			return len(listed.GetTopics()) == 1
+		}, time.Minute, time.Second)
+		n.producer(t).produce(listed.GetTopics()[0], 0, newBatch(t, "a"))
+		m, err := manifest.Latest(t.Context(), c.store, idOf(t, listed.GetTopics()[0]))
+		require.NoError(t, err)
+		require.Equal(t, talos.TopicName("logs"), m.Topic.Name)
+		require.Eventually(t, func() bool { return n.Ready() == nil }, time.Minute, time.Second)
+	})
+}
+
 // awaitRemoved waits until nothing of a topic is left in the store, nor in the
 // coordinator.
 func (c *cluster) awaitRemoved(t *testing.T, n *testNode, id talos.TopicID) {

@@ -46,7 +46,7 @@ func newMetrics() *metrics {
 			Name: "talos_server_errors_total",
 			Help: "Errors in answers, for a whole call or for a part of it, by kind.",
 		}, []string{"kind"}),
-		panics: counter("panics_total", "Calls that ended in a panic. Each is a fault of Talos."),
+		panics: counter("panics_total", "Calls and background work that ended in a panic. Each is a fault of Talos."),
 	}
 }
 

@@ -280,7 +280,7 @@ func TestRandomBytesAtThePort(t *testing.T) {
 
 func TestAPanicIsAnErrorOfItsCallOnly(t *testing.T) {
 	n := newCluster().start(t, "n1")
-	_, err := n.interceptUnary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/x"}, func(ctx context.Context, _ any) (any, error) {
+	_, err := n.interceptUnary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/x"}, func(context.Context, any) (any, error) {
 		panic("a bug")
 	})
 	require.Equal(t, string(talos.Internal), detail(t, err).GetKind())

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +36,40 @@ const patience = 20 * time.Second
 type cluster struct {
 	store storage.Store
 	kv    *metamem.KV
+	// loseAnswer makes the next change of a topic answer with an error though it
+	// was applied; with thenAway, the coordinator is away from then on.
+	loseAnswer, thenAway, away atomic.Bool
+}
+
+// flakyKV is the coordinator's data as the cluster's switches let it appear.
+type flakyKV struct {
+	coordinator.KV
+	cluster *cluster
+}
+
+var errNoAnswer = &talos.Error{Kind: talos.MetaUnavailable, Op: "test", Detail: "no answer"}
+
+func (kv flakyKV) Load(ctx context.Context, keys ...string) ([]coordinator.Entry, error) {
+	if kv.cluster.away.Load() {
+		return nil, errNoAnswer
+	}
+	return kv.KV.Load(ctx, keys...)
+}
+
+func (kv flakyKV) List(ctx context.Context, prefix string) ([]coordinator.Entry, error) {
+	if kv.cluster.away.Load() {
+		return nil, errNoAnswer
+	}
+	return kv.KV.List(ctx, prefix)
+}
+
+func (kv flakyKV) Commit(ctx context.Context, conds []coordinator.Cond, ops []coordinator.Op) (int64, error) {
+	revision, err := kv.KV.Commit(ctx, conds, ops)
+	if strings.Contains(ops[0].Key, "topics/") && kv.cluster.loseAnswer.CompareAndSwap(true, false) {
+		kv.cluster.away.Store(kv.cluster.thenAway.Load())
+		return 0, errNoAnswer
+	}
+	return revision, err
 }
 
 func newCluster() *cluster { return &cluster{store: mem.New(), kv: metamem.New()} }
@@ -60,7 +96,7 @@ func (c *cluster) prepare(t *testing.T, id string) *testNode {
 	n := &testNode{kv: c.kv.Handle(), registry: prometheus.NewRegistry(), rpc: bufconn.Listen(1 << 20), http: bufconn.Listen(1 << 16)}
 	address := id + ".example:7070"
 	var err error
-	n.meta, err = coordinator.Open(t.Context(), n.kv, coordinator.Node{ID: id, Address: address}, testLogger(t))
+	n.meta, err = coordinator.Open(t.Context(), flakyKV{n.kv, c}, coordinator.Node{ID: id, Address: address}, testLogger(t))
 	require.NoError(t, err)
 	n.Node, err = New(Config{
 		NodeID: id, Address: address, Version: "v0.0.0-test", Store: c.store, Meta: n.meta,

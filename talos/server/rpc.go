@@ -74,7 +74,6 @@ func (n *Node) newRPCServer() *grpc.Server {
 		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
-		grpc.SharedWriteBuffer(true),
 		grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(n.interceptUnary),
 		grpc.StreamInterceptor(n.interceptStream),
@@ -111,13 +110,13 @@ func (n *Node) interceptStream(srv any, stream grpc.ServerStream, info *grpc.Str
 	return n.outcome(info.FullMethod, n.guard(info.FullMethod, func() error { return handler(srv, stream) }))
 }
 
-// guard makes an error of a panic in f: a fault in one call must not end all
-// the others.
+// guard makes an error of a panic in f: a fault in one call, or in one piece of
+// background work, must not end all the others.
 func (n *Node) guard(op string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			n.metrics.panics.Inc()
-			n.cfg.Logger.Error("panic in a call", "call", op, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			n.cfg.Logger.Error("panic", "in", op, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = &talos.Error{Kind: talos.Internal, Op: op, Cause: errPanic}
 		}
 	}()

@@ -44,8 +44,8 @@ func newTerm(ctx context.Context, node *Node) (*term, error) {
 	}
 	t.ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	t.partitions = newPartitions(t.ctx, t.topics, t.open, node)
-	t.workers.Go(func() { t.repeat(t.refreshNow, "topics not loaded", t.refresh) })
-	t.workers.Go(func() { t.repeat(t.removeNow, "deleted topics not removed", t.removeDeleted) })
+	t.workers.Go(func() { t.repeat("load topics", t.refreshNow, t.refresh) })
+	t.workers.Go(func() { t.repeat("remove deleted topics", t.removeNow, t.removeDeleted) })
 	signal(t.removeNow)
 	return t, nil
 }
@@ -63,9 +63,13 @@ func (t *term) end(ctx context.Context) error {
 func (t *term) open(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error) {
 	cfg := t.node.cfg
 	id := talos.PartitionID{Topic: topic.ID, Number: number}
-	log, err := partition.Open(ctx, partition.Config{
-		Cluster: cfg.Meta.Cluster().ID, Topic: topic, Partition: number,
-		Store: cfg.Store, Records: cfg.Meta.Record(id), Logger: cfg.Logger,
+	var log *partition.Log
+	err := t.node.guard("partition.Open", func() (err error) {
+		log, err = partition.Open(ctx, partition.Config{
+			Cluster: cfg.Meta.Cluster().ID, Topic: topic, Partition: number,
+			Store: cfg.Store, Records: cfg.Meta.Record(id), Logger: cfg.Logger,
+		})
+		return err
 	})
 	if talos.KindOf(err) == talos.UnknownTopic {
 		signal(t.refreshNow)
@@ -102,7 +106,7 @@ func (t *term) refresh(ctx context.Context) error {
 
 // repeat runs f at each signal of now, at least every reloadInterval, and sooner
 // again after a failure.
-func (t *term) repeat(now <-chan struct{}, failure string, f func(context.Context) error) {
+func (t *term) repeat(work string, now <-chan struct{}, f func(context.Context) error) {
 	timer := time.NewTimer(reloadInterval)
 	defer timer.Stop()
 	for failures := 0; ; {
@@ -112,7 +116,7 @@ func (t *term) repeat(now <-chan struct{}, failure string, f func(context.Contex
 		case <-now:
 		case <-timer.C:
 		}
-		err := f(t.ctx)
+		err := t.node.guard(work, func() error { return f(t.ctx) })
 		t.node.health.observe(err)
 		switch {
 		case t.ctx.Err() != nil:
@@ -121,7 +125,7 @@ func (t *term) repeat(now <-chan struct{}, failure string, f func(context.Contex
 			failures = 0
 			timer.Reset(reloadInterval)
 		default:
-			t.node.cfg.Logger.Warn(failure, "error", err)
+			t.node.cfg.Logger.Warn("background work failed, trying again", "work", work, "error", err)
 			timer.Reset(backoff(failures, minRetry, maxRetry))
 			failures++
 		}

@@ -44,7 +44,7 @@ func (w *world) choices() []choice {
 	for i, c := range w.late {
 		all = append(all, choice{fmt.Sprintf("%v takes its late effect", c), func() {
 			w.late = slices.Delete(w.late, i, i+1)
-			w.takeEffect(c)
+			_, _ = w.takeEffect(c) // its caller was told long ago
 		}})
 	}
 	if n := len(w.owners); n < len(w.bounds.Owners) {
@@ -147,7 +147,7 @@ func (w *world) settle(c *call, o outcome) {
 		w.faults++
 	case ambiguous:
 		w.faults++
-		_, _ = w.takeEffect(c) //nolint:errcheck // the caller is told errFault, whatever became of it
+		_, _ = w.takeEffect(c) // the caller is told errFault, whatever became of it
 	case late:
 		w.faults++
 		w.lates++

@@ -66,7 +66,11 @@ func (w *world) look(o *owner, complete bool) {
 			}
 			return
 		}
-		for one := range batch.All(b) {
+		for one, err := range batch.All(b) {
+			if err != nil {
+				h.breaks("%s: what is at offset %d does not parse: %w", o.name, offset, err)
+				return
+			}
 			sequence := one.FirstSequence
 			if before, ok := h.shown[one.Base]; ok && before != sequence {
 				h.breaks("offset %d was record %d, and is %d for %s", one.Base, before, sequence, o.name)

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,8 +80,7 @@ func follow(b Bounds, way []uint8, seen map[[32]byte]struct{}) (r run) {
 			}
 			seen[key] = struct{}{}
 			for i := len(choices) - 1; i > 0; i-- {
-				branch := append(way[:step:step], uint8(i))
-				r.branches = append(r.branches, branch)
+				r.branches = append(r.branches, slices.Concat(way[:step], []uint8{uint8(i)}))
 			}
 			way = append(way[:step:step], 0)
 		}

@@ -134,7 +134,7 @@ func (o *owner) run(ctx context.Context) {
 	}
 	<-ctx.Done()
 	// The context is over: the log gives up what it has, as a crash would.
-	_ = log.Close(ctx) //nolint:errcheck // that is what the error says
+	_ = log.Close(ctx) // that it was given up is what the error says
 }
 
 // asked waits until the client asks for the i-th thing.
