@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
@@ -72,7 +71,7 @@ func wireError(op, subject string, w *talosv1.Error) error {
 		e.Detail = fmt.Sprintf("%s (%s)", w.GetMessage(), w.GetKind())
 		return e
 	}
-	e.Detail = particular(w.GetMessage(), e)
+	e.Detail = w.GetDetail()
 	return e
 }
 
@@ -89,16 +88,4 @@ func kindLike(w *talosv1.Error) talos.Kind {
 	default:
 		return talos.Internal
 	}
-}
-
-// particular takes out of a message what e says by itself: the kind's text, the
-// owner, the range.
-func particular(message string, e *talos.Error) string {
-	text := e.Kind.Class().Text
-	rest := strings.TrimPrefix(message, text)
-	known := strings.TrimPrefix((&talos.Error{Kind: e.Kind, Owner: e.Owner, Range: e.Range}).Message(), text)
-	if known != "" {
-		rest = strings.Replace(rest, known, "", 1)
-	}
-	return strings.TrimPrefix(rest, ": ")
 }

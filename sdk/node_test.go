@@ -47,6 +47,8 @@ type node struct {
 	script func(n int, h batch.Header) fault
 	// Errors that calls return instead of an answer, one each.
 	listFaults, fetchFaults, initFaults, versionFaults []error
+	// spoil changes batches on their way out.
+	spoil func(b []byte)
 	// What a partition says instead of its batches or offsets, one each.
 	partitionFaults map[int32][]error
 }
@@ -69,16 +71,17 @@ type arrival struct {
 
 // fault is what goes wrong with one batch, in this order.
 type fault struct {
-	hold <-chan struct{} // the node waits for it, and answers nothing meanwhile
-	lose error           // the stream ends with it, nothing was stored
-	cut  bool            // the connection ends at once; the node goes on with what it has
-	// The partition forgets its producers, unless the batch is a producer's first:
-	// then no node could tell it from a new one.
-	forget bool
-	err    error // the answer; the batch is not stored
-	forge  *talosv1.ProduceResponse
-	store  error // it is stored, but this is the answer
-	mute   bool  // it is stored, and the stream ends before the answer
+	hold   <-chan struct{} // the node waits for it, and answers nothing meanwhile
+	lose   error           // the stream ends with it, nothing was stored
+	cut    bool            // the connection ends at once; the node goes on with what it has
+	forget bool            // the partition forgets its producers
+	// The partition forgets the producers whose first batch has left the window, so
+	// that it was answered: another first batch is taken as that of a new producer.
+	forgetOld bool
+	err       error // the answer; the batch is not stored
+	forge     *talosv1.ProduceResponse
+	store     error // it is stored, but this is the answer
+	mute      bool  // it is stored, and the stream ends before the answer
 }
 
 func newNode(partitions int32) *node {
@@ -188,8 +191,10 @@ func (n *node) take(request *talosv1.ProduceRequest) (*talosv1.ProduceResponse, 
 	case f.err != nil:
 		return refuse(f.err), nil
 	}
-	if f.forget && h.FirstSequence > 0 {
-		clear(p.known)
+	for id, known := range p.known {
+		if f.forget || f.forgetOld && known[0].FirstSequence > 0 {
+			delete(p.known, id)
+		}
 	}
 	appended, err := p.append(request.GetBatch(), h)
 	if err != nil {
@@ -268,7 +273,7 @@ func wire(err error) *talosv1.Error {
 	}
 	var e *talos.Error
 	if errors.As(err, &e) {
-		w.Message = e.Message()
+		w.Message, w.Detail = e.Message(), e.Detail
 		if e.Owner != nil {
 			w.OwnerAddress, w.OwnerEpoch = e.Owner.Address, int32(e.Owner.Epoch)
 		}
@@ -445,6 +450,10 @@ func (n *node) read(r *talosv1.FetchRequest) (*talosv1.FetchResponse, <-chan str
 				return nil, nil, err
 			}
 			if h.Next() > from && (len(b) <= room || room == int(r.GetMaxBytes())) {
+				b = slices.Clone(b)
+				if n.spoil != nil {
+					n.spoil(b)
+				}
 				f.Batches = append(f.Batches, b...)
 				room -= len(b)
 			} else if h.Next() > from {

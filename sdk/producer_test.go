@@ -180,7 +180,7 @@ func TestSendWaitsWhileTheBufferIsFull(t *testing.T) {
 		full := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			return p.Send(ctx, 0, value(strings.Repeat("x", 9_000)), func(d sdk.Delivery, err error) {
+			return p.Send(ctx, 0, value(strings.Repeat("x", 9_000)), func(_ sdk.Delivery, err error) {
 				require.NoError(t, err)
 			})
 		}

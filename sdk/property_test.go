@@ -33,8 +33,8 @@ var passing = map[string]fault{
 // lasting are faults that an application sees.
 var lasting = map[string]fault{
 	"refused":            {err: talos.InvalidBatch},
-	"forgets":            {forget: true},
-	"forgets, then mute": {forget: true, mute: true},
+	"forgets":            {forgetOld: true},
+	"forgets, then mute": {forgetOld: true, mute: true},
 	"says corrupt":       {err: talos.CorruptSegment},
 	"stored, but says":   {store: talos.Internal},
 }

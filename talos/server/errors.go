@@ -26,8 +26,10 @@ func toProto(err error) *talosv1.Error {
 	}
 	var e *talos.Error
 	if !errors.As(err, &e) {
+		out.Detail = clip(err.Error())
 		return out
 	}
+	out.Detail = clip(join(e.Detail, causeOf(e)))
 	if e.Owner != nil {
 		out.OwnerAddress, out.OwnerEpoch = e.Owner.Address, int32(e.Owner.Epoch)
 	}
@@ -45,18 +47,23 @@ func message(err error) string {
 		return clip(talos.KindOf(err).Class().Text + ": " + err.Error())
 	}
 	told := *e
-	var details []string
-	for _, s := range []string{e.Subject, e.Detail} {
-		if s != "" {
-			details = append(details, s)
-		}
+	told.Detail = join(e.Subject, e.Detail)
+	return clip(join(told.Message(), causeOf(e)))
+}
+
+func causeOf(e *talos.Error) string {
+	if e.Cause == nil {
+		return ""
 	}
-	told.Detail = strings.Join(details, ": ")
-	text := told.Message()
-	if e.Cause != nil {
-		text += ": " + e.Cause.Error()
+	return e.Cause.Error()
+}
+
+// join puts together what is not empty.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
 	}
-	return clip(text)
+	return a + ": " + b
 }
 
 func clip(s string) string {

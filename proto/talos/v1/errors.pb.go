@@ -32,7 +32,7 @@ type Error struct {
 	// gRPC's status code.
 	Code      int32 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"`
 	Retryable bool  `protobuf:"varint,3,opt,name=retryable,proto3" json:"retryable,omitempty"`
-	// What happened.
+	// What happened, for people: the kind's text, what it happened to, and detail.
 	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	// What to do about it.
 	Hint string `protobuf:"bytes,5,opt,name=hint,proto3" json:"hint,omitempty"`
@@ -40,7 +40,10 @@ type Error struct {
 	OwnerAddress string `protobuf:"bytes,6,opt,name=owner_address,json=ownerAddress,proto3" json:"owner_address,omitempty"`
 	OwnerEpoch   int32  `protobuf:"varint,7,opt,name=owner_epoch,json=ownerEpoch,proto3" json:"owner_epoch,omitempty"`
 	// With OffsetOutOfRange: start <= offset < end exists.
-	Range         *ErrorRange `protobuf:"bytes,8,opt,name=range,proto3" json:"range,omitempty"`
+	Range *ErrorRange `protobuf:"bytes,8,opt,name=range,proto3" json:"range,omitempty"`
+	// What is particular to the case, for clients that have the table themselves
+	// and know what they asked for.
+	Detail        string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +134,13 @@ func (x *Error) GetRange() *ErrorRange {
 	return nil
 }
 
+func (x *Error) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 // ErrorRange is the valid range of offsets.
 type ErrorRange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -188,7 +198,7 @@ var File_talos_v1_errors_proto protoreflect.FileDescriptor
 
 const file_talos_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x15talos/v1/errors.proto\x12\btalos.v1\"\xed\x01\n" +
+	"\x15talos/v1/errors.proto\x12\btalos.v1\"\x85\x02\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\x05R\x04code\x12\x1c\n" +
@@ -198,7 +208,8 @@ const file_talos_v1_errors_proto_rawDesc = "" +
 	"\rowner_address\x18\x06 \x01(\tR\fownerAddress\x12\x1f\n" +
 	"\vowner_epoch\x18\a \x01(\x05R\n" +
 	"ownerEpoch\x12*\n" +
-	"\x05range\x18\b \x01(\v2\x14.talos.v1.ErrorRangeR\x05range\"4\n" +
+	"\x05range\x18\b \x01(\v2\x14.talos.v1.ErrorRangeR\x05range\x12\x16\n" +
+	"\x06detail\x18\t \x01(\tR\x06detail\"4\n" +
 	"\n" +
 	"ErrorRange\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x03R\x05start\x12\x10\n" +
