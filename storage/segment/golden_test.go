@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"encoding/binary"
 	"flag"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,4 +57,9 @@ func TestFrameLayout(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, h, parsed)
 	require.True(t, frameOK(got))
+
+	// A trailer of another length would lead a reader from the end astray.
+	got[78]++
+	binary.BigEndian.PutUint32(got[79:], crc32.Checksum(got[:79], castagnoli))
+	require.False(t, frameOK(got))
 }
