@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -76,20 +77,32 @@ func TestProduceIsInterrupted(t *testing.T) {
 	require.Contains(t, words.String(), "talos: interrupted")
 }
 
-// However long a line is, the producer's memory stays bounded.
-func TestProduceTakesBoundedMemory(t *testing.T) {
+// Without --follow, a consumer does not wait for ever for a node that went away.
+func TestConsumeGivesUpOnALostNode(t *testing.T) {
 	node, err := startDev(t.TempDir(), "--memory")
 	require.NoError(t, err)
 	defer node.kill()
 	talos(t, node.rpc, "", "topic", "create", "logs")
+	// More than a consumer fetches ahead.
+	talos(t, node.rpc, strings.Repeat(strings.Repeat("x", 1_000_000)+"\n", 10), "produce", "logs")
 
-	producer := exec.CommandContext(t.Context(), "talos", "produce", "logs", "--server", node.rpc, "--file", "/dev/zero")
+	consumer := exec.CommandContext(t.Context(), "talos", "consume", "logs", "--server", node.rpc, "--timeout", "500ms")
+	out, err := consumer.StdoutPipe()
+	require.NoError(t, err)
+	var words strings.Builder
+	consumer.Stderr = &words
+	require.NoError(t, consumer.Start())
+	_, err = io.ReadFull(out, make([]byte, 100))
+	require.NoError(t, err)
+	node.kill()
+	_, err = io.Copy(io.Discard, out)
+	require.NoError(t, err)
+
 	var exit *exec.ExitError
-	require.ErrorAs(t, producer.Run(), &exit)
-	usage, ok := exit.SysUsage().(*syscall.Rusage)
-	require.True(t, ok)
-	const limit = 200 << 20 // the program itself, with the race detector, takes half of it
-	require.Less(t, usage.Maxrss*1024, int64(limit), "bytes of memory at most")
+	require.ErrorAs(t, consumer.Wait(), &exit)
+	require.Equalf(t, 4, exit.ExitCode(), "stderr: %s", &words)
+	require.Contains(t, words.String(), "talos: logs: the time for this was up")
+	require.Contains(t, words.String(), "the node can't be reached")
 }
 
 // talos runs the program to its end, which must be a success, and returns what

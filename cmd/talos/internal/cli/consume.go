@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -35,7 +36,8 @@ come in the order of their offsets; those of different partitions mix.
 
 Without --follow the command ends at the end that each partition had when it
 started. With --follow it waits for more until it is interrupted (Ctrl-C), which
-counts as success, as does a reader that closes the output, such as head.
+counts as success, as does a reader that closes the output, such as head. It
+lives through restarts of the node.
 
 With -o json, one object per line.`,
 		Example: `  talos consume logs --from earliest
@@ -101,7 +103,7 @@ func consume(cmd *cobra.Command, s *settings, topic talos.TopicName, flags consu
 	defer consumer.Close() //nolint:errcheck // it was only read
 
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), outputBuffer)
-	c := &consumption{consumer: consumer, flags: flags, out: recordWriter{out: out, format: f}}
+	c := &consumption{consumer: consumer, flags: flags, timeout: s.timeout, out: recordWriter{out: out, format: f}}
 	ctx, stop := whileRead(cmd.Context(), cmd.OutOrStdout())
 	defer stop()
 	err = c.run(ctx)
@@ -127,8 +129,10 @@ func advise(err error) error {
 type consumption struct {
 	consumer *sdk.Consumer
 	flags    consumeFlags
-	out      recordWriter
-	printed  int64
+	// timeout is how long to wait for records that are known to be there.
+	timeout time.Duration
+	out     recordWriter
+	printed int64
 }
 
 func (c *consumption) run(ctx context.Context) error {
@@ -136,7 +140,7 @@ func (c *consumption) run(ctx context.Context) error {
 		return err
 	}
 	for !c.done() {
-		messages, err := c.consumer.Poll(ctx)
+		messages, err := c.poll(ctx)
 		if err != nil {
 			return err
 		}
@@ -157,6 +161,17 @@ func (c *consumption) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// poll waits for records: for as long as it takes to follow, but not for ever
+// where they were seen, and a node that is gone keeps them from coming.
+func (c *consumption) poll(ctx context.Context) ([]sdk.Message, error) {
+	if !c.flags.follow {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	return c.consumer.Poll(ctx)
 }
 
 // done tells whether every partition was read up to the end that it had at the

@@ -40,8 +40,9 @@ Which partition a record goes to:
                         that the order of the input is kept
 
 The command ends when every record is acknowledged, that is, durable in the
-store. If a line can't be sent (it exceeds the record limit, or has no key), the
-lines before it are written and acknowledged, and the line is named.`,
+store; it tries for two minutes to reach a node that went away. If a line can't
+be sent (it exceeds the record limit, or has no key), the lines before it are
+written and acknowledged, and the line is named.`,
 		Example: `  talos produce logs --file app.log
   tail -f app.log | talos produce logs --compression zstd
   talos produce logs --file users.tsv --key-separator '\t'`,

@@ -55,7 +55,7 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	})
 	root.AddGroup(&cobra.Group{ID: groupNode, Title: "Run a node:"}, &cobra.Group{ID: groupClient, Title: "Use it:"})
 	root.AddCommand(newDev(p), newServer(p))
-	for _, cmd := range []*cobra.Command{newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newVersion(p, s)} {
+	for _, cmd := range []*cobra.Command{newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newBench(s), newVersion(p, s)} {
 		cmd.GroupID = groupClient
 		cmd.PersistentFlags().StringVar(&s.server, "server", "",
 			"`HOST:PORT` of a node (default "+defaultServer+", or the environment's "+serverEnv+")")

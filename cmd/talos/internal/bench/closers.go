@@ -1,0 +1,31 @@
+package bench
+
+import (
+	"errors"
+
+	"github.com/talos-log/talos/sdk"
+)
+
+// closers closes what was opened, in reverse order.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c *closers) close() error {
+	var all []error
+	for i := len(*c) - 1; i >= 0; i-- {
+		all = append(all, (*c)[i]())
+	}
+	*c = nil
+	return errors.Join(all...)
+}
+
+// dial opens a connection that closing closes.
+func (c Config) dial(closing *closers) (*sdk.Client, error) {
+	client, err := c.Dial()
+	if err != nil {
+		return nil, err
+	}
+	closing.add(client.Close)
+	return client, nil
+}

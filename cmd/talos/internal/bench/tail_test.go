@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/talos"
+)
+
+// polls are the answers of a consumer, then an error, or none until ctx ends.
+type polls struct {
+	answers [][]stamp
+	err     error
+}
+
+func (p *polls) Poll(ctx context.Context) ([]sdk.Message, error) {
+	time.Sleep(10 * time.Millisecond)
+	if len(p.answers) == 0 {
+		if p.err == nil {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return nil, p.err
+	}
+	var messages []sdk.Message
+	for _, s := range p.answers[0] {
+		value := make([]byte, stampSize)
+		s.put(value)
+		messages = append(messages, sdk.Message{Record: talos.Record{Value: value}})
+	}
+	p.answers = p.answers[1:]
+	return append(messages, sdk.Message{Record: talos.Record{Value: []byte("not ours")}}), nil
+}
+
+func TestTailCountsTheRecordsOfItsLeg(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mark := stamp{run: 1, leg: 2}
+		at := func(run, leg uint32, due time.Duration) stamp { return stamp{run: run, leg: leg, due: due} }
+		one := &tail{epoch: time.Now(), sdk: &polls{answers: [][]stamp{
+			{at(1, 2, 2*time.Millisecond), at(1, 1, 0), at(9, 2, 0)},
+			{at(1, 2, 5*time.Millisecond)},
+		}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		all := newArrivals()
+		all.expect(2)
+		var running sync.WaitGroup
+		var got *latencies
+		running.Go(func() { got = one.run(ctx, mark, all) })
+		<-all.complete
+		cancel()
+		running.Wait()
+		require.EqualValues(t, 2, got.count())
+		require.InEpsilon(t, 8*time.Millisecond, got.quantile(0), 0.001)
+		require.InEpsilon(t, 15*time.Millisecond, got.quantile(1), 0.001)
+		n, last, err := all.count()
+		require.EqualValues(t, 2, n)
+		require.Equal(t, one.epoch.Add(20*time.Millisecond), last)
+		require.NoError(t, err)
+	})
+}
+
+func TestTailThatCannotGoOnEndsTheWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		all := newArrivals()
+		all.expect(1)
+		(&tail{epoch: time.Now(), sdk: &polls{err: broken}}).run(t.Context(), stamp{}, all)
+		<-all.complete
+		_, _, err := all.count()
+		require.Equal(t, broken, err)
+		all.fail(errors.New("another")) // closes nothing twice
+	})
+}
+
+func TestArrivalsAreCompleteInAnyOrder(t *testing.T) {
+	isComplete := func(a *arrivals) bool {
+		select {
+		case <-a.complete:
+			return true
+		default:
+			return false
+		}
+	}
+	late, early := newArrivals(), newArrivals()
+	late.add(2, time.Now())
+	require.False(t, isComplete(late), "more may come")
+	late.expect(3)
+	require.False(t, isComplete(late))
+	late.add(2, time.Now()) // one came twice
+	require.True(t, isComplete(late))
+	late.add(1, time.Now())
+
+	early.expect(0)
+	require.True(t, isComplete(early))
+}
+
+// What was acknowledged, and did not come, failed.
+func TestMissingRecordsFailed(t *testing.T) {
+	f := &fleet{cfg: Config{Size: 100, Timeout: time.Second}}
+	all := newArrivals()
+	start := time.Now()
+	all.add(7, start.Add(2*time.Second))
+	got := f.consumed(all, []*latencies{took(time.Second), took(time.Second)}, 10, start)
+	require.EqualValues(t, 7, got.records)
+	require.EqualValues(t, 3, got.failed)
+	require.ErrorIs(t, got.err, talos.Timeout)
+	require.Equal(t, 2*time.Second, got.elapsed)
+	require.EqualValues(t, 2, got.latencies.count())
+}
