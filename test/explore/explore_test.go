@@ -24,6 +24,7 @@ func searches() []search {
 		{"a restart", Bounds{Owners: []string{"a", "a"}, Appends: []int{2, 2}, Crashes: 1}},
 		{"the partition comes back", Bounds{Owners: []string{"a", "b"}, Appends: []int{1, 1}, Faults: 1, Back: true}},
 		{"each record sent twice", Bounds{Owners: []string{"a", "b"}, Appends: []int{1, 1}, Twice: true, Faults: 1}},
+		{"an answer was lost", Bounds{Owners: []string{"a", "b", "c"}, Appends: []int{1, 1, 1}, Again: true}},
 		{"rolling", Bounds{Owners: []string{"a", "b"}, Appends: []int{2, 2}, SegmentBytes: 1}},
 		{"trimming", Bounds{Owners: []string{"a", "b"}, Appends: []int{1, 1}, SegmentBytes: 1, Trim: true}},
 		{"one in between only looks", Bounds{Owners: []string{"a", "b"}, Appends: []int{1, 0}, Faults: 1, Late: 1}},

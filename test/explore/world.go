@@ -26,6 +26,9 @@ type Bounds struct {
 	Back bool
 	// Twice sends each record twice at once, as an impatient producer does.
 	Twice bool
+	// Again makes each owner's client begin with the record that was acknowledged
+	// last, as if that answer had been lost.
+	Again bool
 	// Trim makes the last owner, behind its appends, move the log start to the end
 	// that it sees. A minute then passes once, at any moment, so that removals begin.
 	Trim bool
@@ -85,6 +88,8 @@ type owner struct {
 	// appends and trims are what its client will ask for.
 	appends int
 	trims   bool
+	// repeated is true once the client has asked for its first record.
+	repeated bool
 	// seen is what the owner has observed so far, in order: all that its state
 	// depends on.
 	seen    []string
@@ -148,6 +153,10 @@ func (o *owner) produce() bool {
 	w := o.world
 	w.mu.Lock()
 	sequence := w.next
+	if w.bounds.Again && !o.repeated && sequence > 0 {
+		sequence--
+	}
+	o.repeated = true
 	o.seen = append(o.seen, fmt.Sprintf("asked for %d", sequence))
 	w.mu.Unlock()
 	times := 1

@@ -11,7 +11,7 @@ import (
 func TestEachBrokenRuleIsNoticed(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	for _, m := range Protocol() {
+	for _, m := range append(Protocol(), Syncs()...) {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			printed, err := m.Kill(t.Context(), root, t.TempDir())

@@ -87,7 +87,7 @@ func Protocol() []Mutant {
 			Edits: []Edit{{
 				"partition/active.go", "segment.NewWriter(head, l.producers.snapshot(l.acked), at)", "segment.NewWriter(head, nil, at)",
 			}},
-			Package: exploring, Test: explorer + "rolling", Says: broken,
+			Package: exploring, Test: explorer + "an_answer_was_lost", Says: broken,
 		},
 		{
 			Name: "serves before earlier appenders are stopped",
