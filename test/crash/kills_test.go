@@ -13,8 +13,9 @@ import (
 // The node dies 50 times at random moments under load. That an append was in
 // flight at a kill is read from two counters that the process keeps in a shared
 // mapping, which survives it: more appends were issued to the store than it had
-// completed. Most kills wait, at their random moment, for the next append; every
-// fourth hits whatever there is.
+// completed. Most kills stop the process, from their random moment on, until it
+// stands still in an append, and kill it there; every fifth hits whatever there
+// is.
 func TestFiftyKillsUnderLoad(t *testing.T) {
 	const (
 		kills = 50
@@ -39,13 +40,11 @@ func TestFiftyKillsUnderLoad(t *testing.T) {
 		s.node.Start(failpoint.GaugeEnv + "=" + gauge)
 		s.awaitNewAcks(since, 1+rng.IntN(maxAcks))
 		s.pass(time.Duration(rng.Int64N(int64(maxDelay))))
-		if kill%4 != 0 {
-			awaitAppend(t, gauge)
+		if kill%5 != 0 {
+			s.stopInAppend(gauge)
 		}
 		s.node.Kill()
-		issued, completed, err := failpoint.ReadGauge(gauge)
-		require.NoError(t, err)
-		if issued > completed {
+		if appending(t, gauge) {
 			inFlight++
 		}
 	}
@@ -56,18 +55,27 @@ func TestFiftyKillsUnderLoad(t *testing.T) {
 	require.GreaterOrEqual(t, inFlight, hits)
 }
 
-// awaitAppend returns when an append is in flight; it looks without a pause, as
-// appends are short.
-func awaitAppend(t *testing.T, gauge string) {
-	t.Helper()
+// stopInAppend stops the node (SIGSTOP) while an append is in flight.
+func (s *scene) stopInAppend(gauge string) {
+	s.t.Helper()
 	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); {
-		issued, completed, err := failpoint.ReadGauge(gauge)
-		require.NoError(t, err)
-		if issued > completed {
+		if !appending(s.t, gauge) {
+			continue // without a pause: appends are short
+		}
+		s.node.Pause()
+		if appending(s.t, gauge) {
 			return
 		}
+		s.node.Resume()
 	}
-	require.Fail(t, "there is no append anymore")
+	require.Fail(s.t, "there is no append anymore")
+}
+
+func appending(t *testing.T, gauge string) bool {
+	t.Helper()
+	issued, completed, err := failpoint.ReadGauge(gauge)
+	require.NoError(t, err)
+	return issued > completed
 }
 
 // The node dies while it starts: while etcd does, while partitions are opened,

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		for _, b := range []*process.Builder{&released, &instrumented} {
 			if err := b.Remove(); err != nil {
-				panic(err) //nolint:forbidigo // a test binary may
+				panic(err)
 			}
 		}
 		os.Exit(code)

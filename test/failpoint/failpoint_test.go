@@ -13,7 +13,10 @@ import (
 	"github.com/talos-log/talos/storage/mem"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/failpoint"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestParseIsTheStrictInverseOfString(t *testing.T) {
 	for _, s := range []string{"create:after:3", "append:half:1", "manifest-seal:before:2", "raise:before:1"} {
@@ -45,7 +48,7 @@ func until(t *testing.T, text string, f func(*failpoint.Trap)) (at string) {
 			at = d.at.String()
 		}
 	}()
-	f(failpoint.NewTrap(point, func(p failpoint.Point) { panic(died{p}) })) //nolint:forbidigo // stands for SIGKILL
+	f(failpoint.NewTrap(point, func(p failpoint.Point) { panic(died{p}) }))
 	return ""
 }
 

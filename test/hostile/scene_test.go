@@ -31,7 +31,7 @@ var program process.Builder
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if err := program.Remove(); err != nil {
-			panic(err) //nolint:forbidigo // a test binary may
+			panic(err)
 		}
 		os.Exit(code)
 	}))

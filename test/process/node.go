@@ -197,10 +197,12 @@ func (n *Node) Stop() {
 	require.NoError(n.t, r.err)
 }
 
-// Pause stops the process with SIGSTOP: it keeps all its connections and locks.
+// Pause stops the process with SIGSTOP, and waits until all of it stands still:
+// it keeps its connections and locks.
 func (n *Node) Pause() {
 	n.t.Helper()
 	require.NoError(n.t, n.process().cmd.Process.Signal(syscall.SIGSTOP))
+	require.Eventually(n.t, func() bool { return n.status("State:") == "T (stopped)" }, endTimeout, readyInterval)
 }
 
 // Resume lets a paused process go on.

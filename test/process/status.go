@@ -12,15 +12,23 @@ import (
 // bytes: its resident set, as Linux counts it.
 func (n *Node) PeakMemory() int64 {
 	n.t.Helper()
+	var kilobytes int64
+	_, err := fmt.Sscanf(n.status("VmHWM:"), "%d kB", &kilobytes)
+	require.NoError(n.t, err)
+	return kilobytes << 10
+}
+
+// status returns a line of what Linux says of the running process.
+func (n *Node) status(name string) string {
+	n.t.Helper()
 	path := fmt.Sprintf("/proc/%d/status", n.process().cmd.Process.Pid)
 	text, err := os.ReadFile(path)
 	require.NoError(n.t, err)
 	for line := range strings.Lines(string(text)) {
-		var kilobytes int64
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
-			return kilobytes << 10
+		if value, ok := strings.CutPrefix(line, name); ok {
+			return strings.TrimSpace(value)
 		}
 	}
-	require.Failf(n.t, "no VmHWM", "in %s", path)
-	return 0
+	require.Failf(n.t, "no such line", "%s in %s", name, path)
+	return ""
 }
