@@ -37,8 +37,8 @@ test: tidy generated breaking lint vet test-go explore ## Everything that must h
 	@echo 'make test: everything passed'
 
 test-go: ## The Go tests, with the race detector
-	@$(GO) env CGO_ENABLED | grep -qx 1 || { echo 'the race detector needs a C compiler: install gcc or clang' >&2; exit 1; }
-	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
+	@tools/check/compiler.sh
+	CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
 
 explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)
 	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h -run 'Break|Same' ./test/explore

@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,45 +15,61 @@ import (
 // maxPIDBytes is more than a process id takes.
 const maxPIDBytes = 32
 
-// lockFolder takes the folder for this process until the file is closed or the
+// folderLock is an open, locked file. It is a bare descriptor because an
+// os.File closes itself, and so unlocks, when nobody refers to it any more:
+// then a second etcd could start beside a first that still runs.
+type folderLock int
+
+// lockFolder takes the folder for this process until release, or until the
 // process ends, however it ends.
-func lockFolder(dir string) (*os.File, error) {
+func lockFolder(dir string) (folderLock, error) {
 	const op = "embedded.Start"
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	fd, err := unix.Open(filepath.Join(dir, "lock"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, &talos.Error{Kind: talos.StoreUnavailable, Op: op, Subject: dir, Cause: err}
+		return 0, &talos.Error{Kind: talos.StoreUnavailable, Op: op, Subject: dir, Detail: "the lock file can't be opened", Cause: err}
 	}
-	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	lock := folderLock(fd)
+	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK):
-		err = &talos.Error{Kind: talos.StoreInUse, Op: op, Subject: dir, Detail: "held by " + holder(file)}
+		err = &talos.Error{Kind: talos.StoreInUse, Op: op, Subject: dir, Detail: "held by " + lock.holder()}
 	case err != nil:
 		err = &talos.Error{Kind: talos.StoreUnavailable, Op: op, Subject: dir, Detail: "the file system can't lock", Cause: err}
 	default:
-		err = writePID(file)
+		if err = lock.writePID(); err != nil {
+			err = &talos.Error{Kind: talos.StoreUnavailable, Op: op, Subject: dir, Detail: "the lock file can't be written", Cause: err}
+		}
 	}
 	if err != nil {
-		file.Close() //nolint:errcheck // nothing was written that matters
-		return nil, err
+		return 0, errors.Join(err, lock.release())
 	}
-	return file, nil
+	return lock, nil
+}
+
+// release unlocks the folder.
+func (l folderLock) release() error {
+	if err := unix.Close(int(l)); err != nil {
+		return fmt.Errorf("closing the lock file: %w", err)
+	}
+	return nil
 }
 
 // holder says which process wrote the lock file, as far as that can be told.
-func holder(file *os.File) string {
-	text, err := io.ReadAll(io.LimitReader(file, maxPIDBytes))
-	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
-		return "the process with pid " + pid
+func (l folderLock) holder() string {
+	var text [maxPIDBytes]byte
+	n, err := unix.Pread(int(l), text[:], 0)
+	if err == nil {
+		if pid := strings.TrimSpace(string(text[:n])); pid != "" {
+			return "the process with pid " + pid
+		}
 	}
 	return "an unknown process"
 }
 
-func writePID(file *os.File) error {
-	if err := file.Truncate(0); err != nil {
-		return fmt.Errorf("embedded.Start: %w", err)
+func (l folderLock) writePID() error {
+	if err := unix.Ftruncate(int(l), 0); err != nil {
+		return err
 	}
-	if _, err := file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err != nil {
-		return fmt.Errorf("embedded.Start: %w", err)
-	}
-	return nil
+	_, err := unix.Pwrite(int(l), fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	return err
 }

@@ -10,10 +10,12 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -33,7 +35,10 @@ const (
 // Server is a running etcd.
 type Server struct {
 	etcd *embed.Etcd
-	lock *os.File
+	lock folderLock
+
+	once     sync.Once // the work of Close
+	closeErr error
 }
 
 // Start runs etcd over dir, which is made (mode 0700) if there is none, and
@@ -51,10 +56,9 @@ func Start(ctx context.Context, dir string, logger *slog.Logger) (*Server, error
 	started := time.Now()
 	etcd, err := start(ctx, dir)
 	if err != nil {
-		lock.Close() //nolint:errcheck // only unlocks; the start's error is the one that counts
 		return nil, &talos.Error{
 			Kind: talos.MetaUnavailable, Op: op, Subject: dir,
-			Detail: "the embedded etcd did not start", Cause: err,
+			Detail: "the embedded etcd did not start", Cause: errors.Join(err, lock.release()),
 		}
 	}
 	s := &Server{etcd: etcd, lock: lock}
@@ -66,14 +70,16 @@ func Start(ctx context.Context, dir string, logger *slog.Logger) (*Server, error
 func (s *Server) Endpoint() string { return s.etcd.Clients[0].Addr().String() }
 
 // Close stops etcd, waits until nothing of it runs any more, and unlocks the
-// folder.
+// folder. It may be called again.
 func (s *Server) Close() error {
-	s.etcd.Close()
-	<-s.etcd.Server.StopNotify()
-	if err := s.lock.Close(); err != nil {
-		return fmt.Errorf("embedded.Close: %w", err)
-	}
-	return nil
+	s.once.Do(func() {
+		s.etcd.Close()
+		<-s.etcd.Server.StopNotify()
+		if err := s.lock.release(); err != nil {
+			s.closeErr = fmt.Errorf("embedded.Close: %w", err)
+		}
+	})
+	return s.closeErr
 }
 
 func start(ctx context.Context, dir string) (*embed.Etcd, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,6 +57,10 @@ func child(dir string) int {
 	if _, err := kv.Commit(context.Background(), nil, []coordinator.Op{coordinator.Put(key, nil)}); err != nil {
 		fmt.Println("put:", err)
 		return 1
+	}
+	// From here on nothing refers to the server; its folder must stay locked.
+	for range 2 {
+		runtime.GC()
 	}
 	fmt.Println("wrote")
 	io.Copy(io.Discard, os.Stdin) //nolint:errcheck // waits to be killed, or for the end of the parent
@@ -140,6 +145,16 @@ func TestStart_TheFolderIsForItsUserAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), path)
 	}
+}
+
+func TestClose_FreesTheFolderAndMayBeRepeated(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, dir)
+	require.NoError(t, first.Close())
+	start(t, dir)
+	require.NoError(t, first.Close())
+	_, err := embedded.Start(t.Context(), dir, quiet())
+	require.ErrorIs(t, err, talos.StoreInUse, "the second Close left the second server alone")
 }
 
 func TestStart_ListensOnLoopbackOnly(t *testing.T) {
