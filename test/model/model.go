@@ -152,6 +152,12 @@ func (m *Model) Send(o *Owner, b *Batch) {
 // has tells whether an owner must have the batch.
 func (b *Batch) has(o *Owner) bool { return b.knownBy != none && b.knownBy <= o.index }
 
+// stored tells whether the batch is known to be stored: it was acknowledged, or a
+// later one of its producer was, which is not taken without it.
+func (b *Batch) stored() bool {
+	return slices.ContainsFunc(b.Of.batches[b.index:], func(later *Batch) bool { return later.acked })
+}
+
 func (m *Model) answer(a *attempt, r partition.Appended, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -235,7 +241,7 @@ func (m *Model) refused(a *attempt, err error) {
 	case talos.UnknownProducer, talos.OutOfOrderSequence:
 		justified = b.Of != nil && !a.follows && !a.stored
 	case talos.DuplicateSequence:
-		justified = b.Of != nil && b.acked && len(b.Of.batches) > b.index+talos.DuplicateWindow
+		justified = b.Of != nil && b.stored() && len(b.Of.batches) > b.index+talos.DuplicateWindow
 	case talos.ProducerFenced:
 		justified = b.Of != nil && b.Of.replaced
 	default:
