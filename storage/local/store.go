@@ -47,9 +47,34 @@ type Store struct {
 // Open makes the root with mode 0700 if it is missing, missing parents too, and
 // removes what crashed processes left unfinished in it.
 func Open(root string, opts Options) (*Store, error) {
-	root, err := filepath.Abs(root)
+	s, err := newStore(root, opts)
+	if err == nil {
+		err = s.prepare()
+	}
 	if err != nil {
 		return nil, failure("local.Open", root, err)
+	}
+	return s, nil
+}
+
+// Look opens a root that is there already, and changes nothing about it: for
+// tools that only list and read, also while others write. It fails with
+// StoreUnavailable if the folder is no store.
+func Look(root string) (*Store, error) {
+	s, err := newStore(root, Options{})
+	if err == nil {
+		err = s.rootPresent()
+	}
+	if err != nil {
+		return nil, failure("local.Look", root, err)
+	}
+	return s, nil
+}
+
+func newStore(root string, opts Options) (*Store, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
 	}
 	s := &Store{root: root, fs: opts.FS, lockWait: opts.LockWait, live: map[storage.ID]*appender{}}
 	if s.fs == nil {
@@ -57,9 +82,6 @@ func Open(root string, opts Options) (*Store, error) {
 	}
 	if s.lockWait <= 0 {
 		s.lockWait = defaultLockWait
-	}
-	if err := s.prepare(); err != nil {
-		return nil, failure("local.Open", root, err)
 	}
 	return s, nil
 }

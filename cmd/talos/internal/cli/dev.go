@@ -52,7 +52,7 @@ to standard output when it serves, and logs to standard error.`,
 		Args:    exactArgs(),
 		GroupID: groupNode,
 	}
-	cmd.Flags().StringVar(&data, "data", "./talos-data", "`FOLDER` for all data; made with mode 0700 if it is missing")
+	cmd.Flags().StringVar(&data, "data", defaultData, "`FOLDER` for all data; made with mode 0700 if it is missing")
 	cmd.Flags().BoolVar(&memory, "memory", false, "keep everything in memory")
 	flags.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -13,7 +13,9 @@ import (
 const (
 	// defaultServer is where talos dev and talos server listen unless told otherwise.
 	defaultServer = "127.0.0.1:7070"
-	serverEnv     = "TALOS_SERVER"
+	// defaultData is where talos dev keeps its data unless told otherwise.
+	defaultData = "./talos-data"
+	serverEnv   = "TALOS_SERVER"
 	// allPartitions stands for a --partition that was not given.
 	allPartitions = -1
 	// defaultTimeout bounds what a command asks of the node besides records.
@@ -53,7 +55,8 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: seeHelp(cmd)}
 	})
-	root.AddGroup(&cobra.Group{ID: groupNode, Title: "Run a node:"}, &cobra.Group{ID: groupClient, Title: "Use it:"})
+	root.AddGroup(&cobra.Group{ID: groupNode, Title: "Run a node:"}, &cobra.Group{ID: groupClient, Title: "Use it:"},
+		&cobra.Group{ID: groupStore, Title: "Look at a store:"})
 	root.AddCommand(newDev(p), newServer(p))
 	for _, cmd := range []*cobra.Command{newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newBench(s), newVersion(p, s)} {
 		cmd.GroupID = groupClient
@@ -63,12 +66,15 @@ Then, in another terminal:             talos topic create logs --partitions 4
 			"wait up to `DURATION` for a node's answer")
 		root.AddCommand(cmd)
 	}
-	root.AddCommand(newDocs())
+	segments := newSegment()
+	segments.GroupID = groupStore
+	root.AddCommand(segments, newDocs())
 	return root
 }
 
 const (
 	groupNode   = "node"
+	groupStore  = "store"
 	groupClient = "client"
 )
 

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/storage/inspect"
+	"github.com/talos-log/talos/storage/local"
+	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/server/manifest"
+)
+
+func newSegment() *cobra.Command {
+	var location string
+	cmd := &cobra.Command{
+		Use:   "segment",
+		Short: "Look at the segments in a store, without a node",
+		Long: `Look at what lies in a store: no node is asked, nothing is changed, no lock is
+taken, so it can be used while nodes write.
+
+Which segments count is decided by a record in etcd that is not looked at here.
+Of several segments with one number the one with the highest epoch counts; the
+others are called superseded.`,
+		Args: noSuchCommand,
+		RunE: showHelp,
+	}
+	cmd.PersistentFlags().StringVar(&location, "store", filepath.Join(defaultData, "store"),
+		"the store's `URL`: file:///path, or a path")
+	open := func() (storage.Store, error) { return openStore(location) }
+	cmd.AddCommand(newSegmentList(open), newSegmentDump(open), newSegmentVerify(open))
+	return cmd
+}
+
+// openStore opens the store that a URL names, for looking only.
+func openStore(location string) (storage.Store, error) {
+	path := location
+	if u, err := url.Parse(location); err == nil && u.Scheme != "" {
+		if u.Scheme != "file" || u.Host != "" {
+			return nil, &usageError{
+				text: fmt.Sprintf("--store %s: only file:///path can be looked at", location),
+				hint: "give the store's folder: talos dev keeps it in <data>/store",
+			}
+		}
+		path = u.Path
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, &hintedError{
+			error: &talos.Error{Kind: talos.StoreUnavailable, Subject: location, Cause: err},
+			hint:  "give the store's folder with --store: talos dev keeps it in <data>/store",
+		}
+	}
+	return local.Look(path)
+}
+
+// chosen returns the segments that the arguments name, all of them without any.
+func chosen(ctx context.Context, store storage.Store, ids []string) ([]inspect.Entry, error) {
+	if len(ids) == 0 {
+		return inspect.List(ctx, store)
+	}
+	var all []inspect.Entry
+	for _, id := range ids {
+		e, err := inspect.Find(ctx, store, id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// topicNames finds out what the topics of segments are called, from their
+// manifests; a topic without one keeps its id.
+func topicNames(ctx context.Context, store storage.Store, entries []inspect.Entry) map[talos.TopicID]string {
+	names := map[talos.TopicID]string{}
+	for _, e := range entries {
+		id := e.Partition.Topic
+		if _, ok := names[id]; ok {
+			continue
+		}
+		names[id] = id.String()
+		if m, err := manifest.Latest(ctx, store, id); err == nil {
+			names[id] = string(m.Topic.Name)
+		}
+	}
+	return names
+}
