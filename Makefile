@@ -12,6 +12,7 @@ TIMEOUT ?= 20m
 # A part of the tests: make test-go PKG=./storage/... ARGS='-run Recover -v'
 PKG ?= ./...
 EXPLORE ?= short
+FUZZSECONDS ?= 60
 ARGS ?=
 
 BIN := .bin
@@ -22,7 +23,7 @@ MODULES := . tools/buf tools/gen tools/lint
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build dev test test-go explore lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build dev test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,7 +34,7 @@ build: ## Build bin/talos
 dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
 	@exec bin/talos dev $(ARGS)
 
-test: tidy generated breaking lint vet test-go explore ## Everything that must hold; installs what it needs
+test: tidy generated breaking lint vet test-go explore fuzz ## Everything that must hold; installs what it needs
 	@echo 'make test: everything passed'
 
 test-go: ## The Go tests, with the race detector
@@ -42,6 +43,9 @@ test-go: ## The Go tests, with the race detector
 
 explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)
 	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h -run 'Break|Same' ./test/explore
+
+fuzz: ## Every fuzz target, FUZZSECONDS in all
+	tools/check/fuzz.sh $(FUZZSECONDS)
 
 lint: $(LINT) ## golangci-lint, format included
 	$(LINT) run $(PKG)

@@ -112,6 +112,13 @@ func Protocol() []Mutant {
 			Package: exploring, Test: explorer + "two_owners,_one_fault", Says: "can't open the partition",
 		},
 		{
+			Name: "drops a bad frame below an acknowledged offset",
+			Edits: []Edit{{
+				"storage/segment/load.go", "	case l.found && l.last.Acked > l.out.Next:", "	case l.found && l.last.Acked > l.out.Next && l.Ordered && !l.Ordered:",
+			}},
+			Package: "./storage/segment", Test: "TestDamageBelowWhatALaterFrameStates", Says: "a segment is damaged",
+		},
+		{
 			Name: "keeps what was in flight of a broken segment in the producers' state",
 			Edits: []Edit{{
 				"partition/run.go", "	l.producers.truncate(l.acked)\n", "",
