@@ -151,7 +151,7 @@ func (l *Log) loadTail(ctx context.Context, tail *link) error {
 	}
 	l.acked, l.lastTime, tail.size = loaded.Next, loaded.LastTime, loaded.End
 	if loaded.Torn > 0 {
-		l.log.Warn("torn tail dropped: appends that were never acknowledged", "segment", tail.name.String(),
+		l.log.Warn("torn tail dropped: nothing says that it was acknowledged", "segment", tail.name.String(),
 			"position", loaded.End, "bytes", loaded.Torn, "ambiguous", loaded.Ambiguous)
 	}
 	return nil

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -40,6 +41,14 @@ func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]by
 		return readGroups(groups, offset, maxBytes)
 	}
 	i, limit := locate(v.chain, offset, v.rng.End)
+	b, err := l.readLink(ctx, v, i, offset, limit, maxBytes)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, l.vanished(ctx, v, i, err)
+	}
+	return b, err
+}
+
+func (l *Log) readLink(ctx context.Context, v *view, i int, offset, limit talos.Offset, maxBytes int) ([]byte, error) {
 	if v.open != nil && v.open.name == v.chain[i].name {
 		return l.readSegment(ctx, v.chain[i], *v.open, offset, limit, maxBytes)
 	}
@@ -48,6 +57,24 @@ func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]by
 		return nil, err
 	}
 	return l.readSegment(ctx, v.chain[i], seg, offset, limit, maxBytes)
+}
+
+// vanished says what it means that a segment of the chain is not there: a later
+// owner has trimmed it away, or this one has; else the chain is broken.
+func (l *Log) vanished(ctx context.Context, v *view, i int, cause error) error {
+	rec, err := l.cfg.Records.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read the record of %v: %w", l.id, err)
+	}
+	name := v.chain[i].name
+	switch {
+	case rec.Epoch > v.epoch && rec.Epoch > l.Epoch():
+		return l.deposed(fmt.Sprintf("the epoch is %d, the own one %d", rec.Epoch, v.epoch), cause)
+	case name.Number < rec.Start.Number:
+		return l.outOfRange(name.Base, l.Range())
+	default:
+		return brokenChain(l.id, "segment %v is missing", l.segmentID(name))
+	}
 }
 
 func (l *Log) outOfRange(offset talos.Offset, rng talos.OffsetRange) error {
@@ -134,6 +161,9 @@ func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (
 			Restore: func([]segment.Producer) {},
 			Apply:   func(batch.Batch, int64) error { return nil },
 		})
+		if l.ctx.Err() != nil {
+			return openSegment{}, l.ended("it is ending: " + context.Cause(l.ctx).Error())
+		}
 		if err != nil {
 			return openSegment{}, err
 		}

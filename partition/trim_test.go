@@ -154,3 +154,23 @@ func TestGarbageIsWhatCanNeverCountAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestADeposedLogDoesNotMissWhatItsSuccessorTrimmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		first := r.open("a")
+		for range 300 {
+			r.append(first, plain(strings.Repeat("x", 1000)))
+		}
+		old := r.open("b") // has nothing in memory
+		now := r.open("c")
+		require.NoError(t, now.Trim(t.Context(), 300))
+		advance(removeDelay + time.Second)
+		synctest.Wait()
+		_, err := old.Read(t.Context(), 0, 1)
+		require.ErrorIs(t, err, talos.NotOwner)
+		require.NoError(t, now.Close(t.Context()))
+		require.NoError(t, old.Close(t.Context()))
+		require.NoError(t, first.Close(t.Context()))
+	})
+}

@@ -58,10 +58,11 @@ func (w *world) look(o *owner, complete bool) {
 		h.breaks("%s starts at %d, nobody asked for more than %d", o.name, start, h.trimmed)
 	}
 	seen := map[int32]talos.Offset{}
-	for offset := start; offset < end; {
+	// Below what somebody has trimmed, a deposed owner finds segments removed.
+	for offset := max(start, h.trimmed); offset < end; {
 		b, err := o.log.Read(context.Background(), offset, 1<<20)
 		if err != nil {
-			if o.log.Err() == nil && talos.KindOf(err) != talos.NotOwner {
+			if kind := talos.KindOf(err); o.log.Err() == nil && kind != talos.NotOwner && kind != talos.NotServing {
 				h.breaks("%s can't read offset %d of %d: %w", o.name, offset, end, err)
 			}
 			return
