@@ -214,11 +214,26 @@ func load(b []byte, o LoadOptions) (Loaded, []Producer, error) {
 	return l, producers, err
 }
 
-// readAll reads the segment's batches from its base on, through the index.
+// readAll reads the segment's batches from its base on, through the index, until
+// there are no more.
 func readAll(b []byte, l Loaded) ([]byte, error) {
-	return ReadBatches(context.Background(), &memory{bytes: b}, Query{
-		ID: testID, Salt: l.Salt, From: l.Name.Base, Limit: l.Next, Pos: l.Index.Find(l.Name.Base), End: l.End, MaxBytes: 1 << 30,
-	})
+	var all []byte
+	for from := l.Name.Base; from < l.Next; {
+		part, err := ReadBatches(context.Background(), &memory{bytes: b}, Query{
+			ID: testID, Salt: l.Salt, From: from, Limit: l.Next, Pos: l.Index.Find(from), End: l.End, MaxBytes: 1 << 30,
+		})
+		if err != nil {
+			return nil, err
+		}
+		for one, err := range batch.All(part) {
+			if err != nil {
+				return nil, err
+			}
+			from = one.Next()
+		}
+		all = append(all, part...)
+	}
+	return all, nil
 }
 
 var atByte = regexp.MustCompile(`at byte (\d+): `)

@@ -25,7 +25,9 @@ type Query struct {
 
 // ReadBatches returns whole batches, from the one that holds From on, below Limit;
 // none if From is not below it. It verifies each frame that it reads, and fails
-// with CorruptSegment if one below Limit is missing or damaged.
+// with CorruptSegment where one below Limit is missing or damaged. What lies before
+// that is answered alone, so that it can be read: who asks behind it meets the
+// damage.
 func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 	if q.From >= q.Limit {
 		return nil, nil
@@ -39,7 +41,12 @@ func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 			err = q.check(f, next)
 		}
 		if err != nil {
-			return nil, failure("segment.ReadBatches", q.ID, q.ended(err, r.pos, next))
+			err = q.ended(err, r.pos, next)
+			var d *damage
+			if len(out) > 0 && errors.As(err, &d) {
+				break
+			}
+			return nil, failure("segment.ReadBatches", q.ID, err)
 		}
 		if f.Type != TypeData || f.Next <= next {
 			continue

@@ -122,11 +122,10 @@ func TestReadBatchesRefuses(t *testing.T) {
 		pos    int64
 	}{
 		"beyond the end":    {func(q *Query) { q.From, q.Limit = testBase+3, testBase+4 }, end},
-		"limit beyond end":  {func(q *Query) { q.Limit++ }, end},
 		"below the base":    {func(q *Query) { q.From = testBase - 1 }, o.written[1].pos},
 		"position too late": {func(q *Query) { q.Pos = o.written[2].pos }, o.written[2].pos},
 		"position off":      {func(q *Query) { q.Pos = o.written[2].pos + 1 }, o.written[2].pos + 1},
-		"end inside":        {func(q *Query) { q.End-- }, o.written[2].pos},
+		"end inside":        {func(q *Query) { q.From, q.End = testBase+2, end-1 }, o.written[2].pos},
 		"other salt":        {func(q *Query) { q.Salt++ }, 0},
 		"limit in a batch":  {func(q *Query) { q.Limit = testBase + 1 }, o.written[1].pos},
 	}
@@ -139,6 +138,58 @@ func TestReadBatchesRefuses(t *testing.T) {
 			got, err := ReadBatches(t.Context(), &memory{bytes: o.bytes}, q)
 			requireCorrupt(t, err, test.pos)
 			require.Nil(t, got)
+		})
+	}
+}
+
+// What lies before damage can be read, up to the last batch before it, and however
+// much is asked for. Who asks behind that is refused.
+func TestReadBatchesBeforeDamage(t *testing.T) {
+	o := newOwner(t, testHeader(wideOpen))
+	o.data([]string{"a"})
+	o.data([]string{"b"})
+	o.data([]string{"c"})
+	end, damaged := o.w.Size(), o.written[3].pos
+	good := Query{ID: testID, Salt: testSalt, From: testBase, Limit: testBase + 3, End: end}
+	tests := map[string]struct {
+		flip   int64
+		change func(q *Query)
+		next   talos.Offset
+		pos    int64
+	}{
+		"bad header":       {damaged, func(*Query) {}, testBase + 2, damaged},
+		"bad frame":        {damaged + headerBytes, func(*Query) {}, testBase + 2, damaged},
+		"cut header":       {0, func(q *Query) { q.End = damaged + 1 }, testBase + 2, damaged},
+		"cut frame":        {0, func(q *Query) { q.End-- }, testBase + 2, damaged},
+		"missing frame":    {0, func(q *Query) { q.End = damaged }, testBase + 2, damaged},
+		"limit beyond end": {0, func(q *Query) { q.Limit++ }, testBase + 3, end},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := bytes.Clone(o.bytes)
+			if test.flip > 0 {
+				b[test.flip] ^= 1
+			}
+			for _, size := range []int{0, 1 << 20} {
+				q := good
+				test.change(&q)
+				q.MaxBytes = size
+				var got []byte
+				for q.From < test.next {
+					part, err := ReadBatches(t.Context(), &memory{bytes: b}, q)
+					require.NoError(t, err)
+					require.NotEmpty(t, part)
+					for one, err := range batch.All(part) {
+						require.NoError(t, err)
+						q.From = one.Next()
+					}
+					got = append(got, part...)
+				}
+				require.Equal(t, o.batches(test.next), got)
+				got, err := ReadBatches(t.Context(), &memory{bytes: b}, q)
+				requireCorrupt(t, err, test.pos)
+				require.Nil(t, got)
+			}
 		})
 	}
 }
