@@ -103,10 +103,14 @@ func (s *scene) produce(records, window int, of []batch.Codec) *load.Producers {
 	input, err := lines()
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	producers := load.StartProducers(ctx, load.Plan{
+	producers, err := load.StartProducers(ctx, load.Plan{
 		Address: s.node.Address(), Topic: topic, Codecs: of,
 		Records: records, Window: window, Lines: input, History: s.history,
 	})
+	if err != nil {
+		cancel()
+	}
+	require.NoError(s.t, err)
 	s.t.Cleanup(func() {
 		cancel()
 		// What they met is known already, or is the end of their context.

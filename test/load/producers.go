@@ -44,19 +44,31 @@ type Producers struct {
 	errs []error
 }
 
-// StartProducers starts them. ctx bounds all that they do.
-func StartProducers(ctx context.Context, plan Plan) *Producers {
+// StartProducers opens them all, for which the node must serve, and starts them.
+// ctx bounds all that they do.
+func StartProducers(ctx context.Context, plan Plan) (*Producers, error) {
 	p := &Producers{plan: plan, stopping: make(chan struct{})}
+	var all []*producer
 	for number, codec := range plan.Codecs {
+		one, err := p.open(ctx, number, codec)
+		if err != nil {
+			for _, opened := range all {
+				err = errors.Join(err, opened.close(ctx))
+			}
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	for _, one := range all {
 		p.wg.Go(func() {
-			if err := p.produce(ctx, number, codec); err != nil {
+			if err := errors.Join(one.run(ctx), one.close(ctx)); err != nil {
 				p.mu.Lock()
 				defer p.mu.Unlock()
-				p.errs = append(p.errs, fmt.Errorf("producer %d (%v): %w", number, codec, err))
+				p.errs = append(p.errs, fmt.Errorf("producer %d: %w", one.number, err))
 			}
 		})
 	}
-	return p
+	return p, nil
 }
 
 // Stop lets the producers end after the record that they are at.
@@ -71,39 +83,55 @@ func (p *Producers) Wait() error {
 	return errors.Join(p.errs...)
 }
 
-func (p *Producers) produce(ctx context.Context, number int, codec batch.Codec) (err error) {
+// producer is one of them.
+type producer struct {
+	plan     Plan
+	stopping <-chan struct{}
+	number   int
+	client   *sdk.Client
+	sender   *sdk.Producer
+}
+
+func (p *Producers) open(ctx context.Context, number int, codec batch.Codec) (*producer, error) {
 	client, err := sdk.Dial(p.plan.Address)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, client.Close()) }()
-	producer, err := client.NewProducer(ctx, p.plan.Topic,
+	sender, err := client.NewProducer(ctx, p.plan.Topic,
 		sdk.ProducerCodec(codec), sdk.ProducerDeliveryTimeout(deliveryTimeout))
 	if err != nil {
-		return err
+		return nil, errors.Join(err, client.Close())
 	}
+	return &producer{plan: p.plan, stopping: p.stopping, number: number, client: client, sender: sender}, nil
+}
+
+// close waits for all answers first.
+func (p *producer) close(ctx context.Context) error {
+	return errors.Join(p.sender.Close(ctx), p.client.Close())
+}
+
+func (p *producer) run(ctx context.Context) error {
 	window := make(chan struct{}, p.plan.Window)
 	for sequence := 0; p.plan.Records == 0 || sequence < p.plan.Records; sequence++ {
 		select {
 		case <-p.stopping:
-			return producer.Close(ctx)
+			return nil
 		case window <- struct{}{}:
 		}
-		id := history.ID{Producer: number, Sequence: sequence}
-		if err := p.send(ctx, producer, id, func() { <-window }); err != nil {
-			return errors.Join(err, producer.Close(ctx))
+		id := history.ID{Producer: p.number, Sequence: sequence}
+		if err := p.send(ctx, id, func() { <-window }); err != nil {
+			return err
 		}
 	}
-	// Close waits for all answers.
-	return producer.Close(ctx)
+	return nil
 }
 
-func (p *Producers) send(ctx context.Context, producer *sdk.Producer, id history.ID, answered func()) error {
+func (p *producer) send(ctx context.Context, id history.ID, answered func()) error {
 	r := Record(id, p.plan.Lines)
-	partition := PartitionOf(id, producer.Partitions())
+	partition := PartitionOf(id, p.sender.Partitions())
 	h := p.plan.History
 	h.Send(id, partition, history.DigestOf(&r))
-	err := producer.Send(ctx, partition, r, func(d sdk.Delivery, err error) {
+	err := p.sender.Send(ctx, partition, r, func(d sdk.Delivery, err error) {
 		defer answered()
 		if err != nil {
 			h.Failed(id, err)
