@@ -34,23 +34,27 @@ func newRig(t *testing.T, store storage.Store, segmentBytes int64) *rig {
 	return r
 }
 
+// tryOpen opens the partition; should the test end early, it is closed.
 func (r *rig) tryOpen() (*partition.Log, error) {
-	return partition.Open(r.t.Context(), partition.Config{
+	l, err := partition.Open(r.t.Context(), partition.Config{
 		Cluster: "faults", Topic: r.topic, Store: r.store, Records: r.record.As(node, &model.Faults{}),
 		Logger: slog.New(slog.NewTextHandler(r.t.Output(), nil)),
 	})
-}
-
-// open opens the partition; should the test end early, it is closed.
-func (r *rig) open() *partition.Log {
-	r.t.Helper()
-	l, err := r.tryOpen()
-	require.NoError(r.t, err)
+	if err != nil {
+		return nil, err
+	}
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = l.Close(ctx) // given up; those that matter are closed by the test
 	})
+	return l, nil
+}
+
+func (r *rig) open() *partition.Log {
+	r.t.Helper()
+	l, err := r.tryOpen()
+	require.NoError(r.t, err)
 	return l
 }
 

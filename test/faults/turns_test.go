@@ -121,8 +121,8 @@ func TestEachOperationFailingWhileOpening(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var faults model.Faults
 					r := newRig(t, faults.Store(mem.New()), talos.MinSegmentBytes)
-					p := newProducer(t, 1, 10_000)
-					p.deliver(r.open(), 20) // its segment stays open
+					p := newProducer(t, 1, 100)
+					p.deliver(r.open(), 20) // too little to roll: the segment stays open
 
 					faults.Arm(op, 0, fault)
 					_, err := r.tryOpen()

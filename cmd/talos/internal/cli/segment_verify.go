@@ -11,13 +11,13 @@ import (
 
 // findingJSON is one segment as segment verify -o json prints it.
 type findingJSON struct {
-	segmentJSON
-	State   string `json:"state" doc:"sealed, unsealed, torn, ambiguous or damaged"`
-	Next    int64  `json:"next" doc:"the offset behind the last record that was verified"`
-	Frames  int64  `json:"frames" doc:"data frames that were verified"`
-	Batches int64  `json:"batches" doc:"record batches that were verified"`
-	Tail    int64  `json:"tail" doc:"bytes at the end that are torn or ambiguous"`
-	Fault   string `json:"fault,omitempty" doc:"what is wrong, and at which byte"`
+	Segment segmentJSON `json:"segment" doc:"which segment it is"`
+	State   string      `json:"state" doc:"sealed, unsealed, torn, ambiguous or damaged"`
+	Next    int64       `json:"next" doc:"the offset behind the last record that was verified"`
+	Frames  int64       `json:"frames" doc:"data frames that were verified"`
+	Batches int64       `json:"batches" doc:"record batches that were verified"`
+	Tail    int64       `json:"tail" doc:"bytes at the end that are torn or ambiguous"`
+	Fault   string      `json:"fault,omitempty" doc:"what is wrong, and at which byte"`
 }
 
 func newSegmentVerify(open func() (storage.Store, error)) *cobra.Command {
@@ -76,7 +76,7 @@ per line.`,
 
 func printFinding(cmd *cobra.Command, f format, finding inspect.Finding, topic string) error {
 	row := findingJSON{
-		segmentJSON: segmentRow(finding.Entry, topic), State: string(finding.State), Next: int64(finding.Next),
+		Segment: segmentRow(finding.Entry, topic), State: string(finding.State), Next: int64(finding.Next),
 		Frames: finding.Frames, Batches: finding.Batches, Tail: finding.Tail,
 	}
 	if finding.Fault != nil {
@@ -85,7 +85,7 @@ func printFinding(cmd *cobra.Command, f format, finding inspect.Finding, topic s
 	if f == formatJSON {
 		return printJSON(cmd.OutOrStdout(), row)
 	}
-	line := fmt.Sprintf("%-9s  %s  from offset %d, next %d, batches %d", row.State, row.ID, row.Base, row.Next, row.Batches)
+	line := fmt.Sprintf("%-9s  %s  from offset %d, next %d, batches %d", row.State, row.Segment.ID, row.Segment.Base, row.Next, row.Batches)
 	if row.Tail > 0 {
 		line += fmt.Sprintf(", a tail of %d bytes", row.Tail)
 	}
