@@ -137,6 +137,23 @@ func TestClaim_LostWithTheSessionAndClaimedAgain(t *testing.T) {
 	})
 }
 
+// A node that is cut off from etcd does not hear that its key is gone: its own
+// session must tell it.
+func TestClaim_LostWithTheSessionAlsoIfTheKeyIsNotSeenToGo(t *testing.T) {
+	kv := mem.New()
+	m := claimed(t, deaf{KV: kv}, "a")
+	kv.EndSessions()
+	awaitClosed(t, m.Lost(), "Lost is closed when the session ends")
+}
+
+// deaf is a KV that never hears of a change.
+type deaf struct{ coordinator.KV }
+
+func (deaf) Wait(ctx context.Context, _ string, _ int64) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func TestClaim_LostWhenTheKeyIsGone(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		kv := open()

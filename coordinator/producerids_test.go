@@ -33,6 +33,26 @@ func TestProducerIDs_TheBits(t *testing.T) {
 	})
 }
 
+// Another node reserves between this one's read and its transaction.
+func TestProducerIDs_TwoNodesAtOnceGetTwoBlocks(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		other := openMeta(t, open(), "b", coordinator.WithClock(at(1000)))
+		kv := &between{KV: open()}
+		m := openMeta(t, kv, "a", coordinator.WithClock(at(1000)))
+		for range 2 { // without a block so far, then with one
+			var others int64
+			kv.beforeCommit = func() {
+				var err error
+				others, _, err = other.ProducerIDs(t.Context())
+				require.NoError(t, err)
+			}
+			first, n, err := m.ProducerIDs(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, others+n, first)
+		}
+	})
+}
+
 func TestProducerIDs_TheBlockFits32Bits(t *testing.T) {
 	m := openMeta(t, mem.New(), "a", coordinator.WithClock(at(1<<32-1)))
 	first, n, err := m.ProducerIDs(t.Context())
