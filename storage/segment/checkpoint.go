@@ -73,7 +73,7 @@ func checkpointIn(f Frame, headSize int64) (Checkpoint, error) {
 		err = p.Index.check(headSize, f.Pos, f.Next)
 	}
 	if err != nil {
-		return p, wrongAt(f.Pos, "the checkpoint can't be read: %v", err)
+		return p, unreadableAt(f.Pos, "the checkpoint", err)
 	}
 	return p, nil
 }
@@ -120,7 +120,7 @@ func footerIn(f Frame, headSize int64) (Footer, error) {
 		err = fmt.Errorf("its summary ends at offset %d, the frame at %d", p.Summary.Next, f.Next)
 	}
 	if err != nil {
-		return p, wrongAt(f.Pos, "the footer can't be read: %v", err)
+		return p, unreadableAt(f.Pos, "the footer", err)
 	}
 	return p, nil
 }

@@ -22,9 +22,12 @@ const (
 	// badFrame: the header is intact, the frame has its full length, and its
 	// checksum does not match.
 	badFrame
-	// wrong: the bytes are as they were written, but contradict what is known, or
-	// are of a format that this version does not know. It is never a torn tail.
+	// wrong: the bytes are as they were written, but contradict what is known. It
+	// is never a torn tail.
 	wrong
+	// newer: the bytes are as they were written, in a format that this version must
+	// understand and does not. It is no damage, and never a torn tail.
+	newer
 )
 
 // damage is a flaw at a position.
@@ -38,11 +41,24 @@ func wrongAt(pos int64, format string, args ...any) *damage {
 	return &damage{flaw: wrong, pos: pos, detail: fmt.Sprintf(format, args...)}
 }
 
+func newerAt(pos int64, format string, args ...any) *damage {
+	return &damage{flaw: newer, pos: pos, detail: fmt.Sprintf(format, args...)}
+}
+
+// unreadableAt says that what a verified frame holds can't be read because of err.
+func unreadableAt(pos int64, what string, err error) *damage {
+	d := wrongAt(pos, "%s can't be read: %v", what, err)
+	if errors.Is(err, errNewer) {
+		d.flaw = newer
+	}
+	return d
+}
+
 // Error returns the detail of a talos.Error.
 func (d *damage) Error() string { return fmt.Sprintf("at byte %d: %s", d.pos, d.detail) }
 
-// newerVersion is how messages end when a newer format was met.
-const newerVersion = "the segment was written by a newer version of Talos; update this one to read it"
+// errNewer is the cause where a section is of a newer format.
+var errNewer = errors.New("written by a newer version of Talos")
 
 // sourceError is a failed read.
 type sourceError struct {
@@ -60,7 +76,11 @@ func failure(op, id string, err error) error {
 	var s *sourceError
 	switch {
 	case errors.As(err, &d):
-		return &talos.Error{Kind: talos.CorruptSegment, Op: op, Subject: id, Detail: d.Error()}
+		kind := talos.CorruptSegment
+		if d.flaw == newer {
+			kind = talos.NewerFormat
+		}
+		return &talos.Error{Kind: kind, Op: op, Subject: id, Detail: d.Error()}
 	case errors.As(err, &s):
 		return sourceFailure(op, id, s)
 	default:

@@ -311,13 +311,6 @@ func TestContradictions(t *testing.T) {
 			f := Footer{Index: Index{{Offset: testBase, Pos: 1 << 30}}, Summary: Summary{Next: o.meta.Next}}
 			return o.raw(frameHeader{frameType: TypeFooter, Meta: o.at()}, appendFooter(nil, f))
 		}, "is out of range"},
-		"unknown type": {func(o *owner) []byte {
-			return o.raw(frameHeader{frameType: 9, flags: mustUnderstandFrame, Meta: Meta{Base: o.meta.Next, Next: o.meta.Next}}, nil)
-		}, "newer version"},
-		"unknown version": {func(o *owner) []byte {
-			h := frameHeader{frameType: TypeData, version: 2, Meta: Meta{Base: o.meta.Next, Next: o.meta.Next + 1}}
-			return o.raw(h, o.batch([]string{"x"}))
-		}, "newer version"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -397,7 +390,6 @@ func TestHeaderFrameContradicts(t *testing.T) {
 		"segment name":             head(frameHeader{frameType: TypeHeader, Meta: at}, talos.SegmentName{}),
 		"can't be here":            head(frameHeader{frameType: TypeData, Meta: at}, good),
 		"no intact header frame":   whole.bytes[whole.written[1].pos:],
-		"newer version":            head(frameHeader{frameType: TypeHeader, version: 2, Meta: at}, good),
 	}
 	for says, b := range bad {
 		_, _, err := ReadHeader(t.Context(), &memory{bytes: b}, testID)

@@ -107,9 +107,9 @@ func (h frameHeader) checkKnown() error {
 	known := h.frameType >= TypeHeader && h.frameType <= TypeFooter
 	switch {
 	case !known && h.flags&mustUnderstandFrame != 0:
-		return wrongAt(h.pos, "frame type %d must be understood and is not known: %s", h.frameType, newerVersion)
+		return newerAt(h.pos, "frame type %d must be understood and is not known", h.frameType)
 	case known && h.version != frameVersion:
-		return wrongAt(h.pos, "version %d of frame type %d is not known: %s", h.version, h.frameType, newerVersion)
+		return newerAt(h.pos, "version %d of frame type %d is not known", h.version, h.frameType)
 	case (h.frameType == TypeHeader) != (h.pos == 0):
 		return wrongAt(h.pos, "a frame of type %d can't be here", h.frameType)
 	case h.Base < 0 || h.Next < h.Base:

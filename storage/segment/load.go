@@ -56,7 +56,8 @@ type Loaded struct {
 // Load reads what is needed to go on behind a segment, or to read it: its footer,
 // or else its newest acknowledged checkpoint and all that follows. It fails with
 // CorruptSegment, naming the position, where bytes that were acknowledged are
-// missing or damaged, and never drops such bytes.
+// missing or damaged, and never drops such bytes; with NewerFormat where a newer
+// version of Talos wrote what this one must understand.
 func Load(ctx context.Context, src Source, o LoadOptions) (Loaded, error) {
 	l := loader{src: src, LoadOptions: o}
 	if err := l.load(ctx); err != nil {
@@ -173,7 +174,7 @@ func (l *loader) checkpoints(ctx context.Context) ([]Producer, error) {
 func (l *loader) checkpointAt(ctx context.Context, pos int64) (Frame, Checkpoint, error) {
 	f, err := l.frameAt(ctx, pos)
 	var d *damage
-	if errors.As(err, &d) {
+	if errors.As(err, &d) && d.flaw != newer {
 		return f, Checkpoint{}, wrongAt(d.pos, "the acknowledged checkpoint is damaged: %s", d.detail)
 	}
 	if err != nil {
@@ -264,7 +265,7 @@ func (l *loader) complete(pos int64) error {
 func (l *loader) torn(d *damage) error {
 	tail := l.Size - d.pos
 	switch {
-	case d.flaw == wrong:
+	case d.flaw == wrong || d.flaw == newer:
 		return d
 	case l.found && l.last.Acked > l.out.Next:
 		return wrongAt(d.pos, "%s, and a frame at byte %d states that it was acknowledged", d.detail, l.last.pos)

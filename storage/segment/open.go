@@ -16,7 +16,7 @@ type Opened struct {
 
 // ReadHeader reads the segment's header frame: its identity, and the producers as
 // of its base offset. The id is for messages. It fails with CorruptSegment if the
-// frame is not whole and intact.
+// frame is not whole and intact, with NewerFormat if a newer version wrote it.
 func ReadHeader(ctx context.Context, src Source, id string) (Opened, []Producer, error) {
 	o, producers, _, err := open(ctx, src)
 	return o, producers, failure("segment.ReadHeader", id, err)
@@ -29,7 +29,7 @@ func open(ctx context.Context, src Source) (Opened, []Producer, frameHeader, err
 	}
 	header, producers, err := parseHead(b[headerBytes : len(b)-trailerBytes])
 	if err != nil {
-		return Opened{}, nil, frameHeader{}, wrongAt(0, "the segment's header can't be read: %v", err)
+		return Opened{}, nil, frameHeader{}, unreadableAt(0, "the segment's header", err)
 	}
 	if h.Base != header.Name.Base || h.Next != header.Name.Base {
 		return Opened{}, nil, frameHeader{}, wrongAt(0, "the header frame goes from offset %d to %d, but the segment is named %s",

@@ -132,6 +132,13 @@ func (o *owner) batch(values []string) []byte {
 func (o *owner) checkpoint() { o.wrote(TypeCheckpoint, o.w.Checkpoint(o.at(), o.producers), nil) }
 func (o *owner) footer()     { o.wrote(TypeFooter, o.w.Footer(o.at(), o.producers), nil) }
 
+// summary is what a footer should say now.
+func (o *owner) summary() Summary {
+	s := o.w.summary
+	s.Next = o.meta.Next
+	return s
+}
+
 func (o *owner) at() Meta {
 	o.meta.Base = o.meta.Next
 	return o.meta
@@ -245,6 +252,13 @@ func requireCorrupt(t require.TestingT, err error, pos int64) {
 	m := atByte.FindStringSubmatch(err.Error())
 	require.NotNil(t, m, "%v", err)
 	require.Equal(t, strconv.FormatInt(pos, 10), m[1], "%v", err)
+}
+
+// requireNewer wants an error that says that what lies at pos is of a newer
+// version, which is no damage.
+func requireNewer(t require.TestingT, err error, pos int64) {
+	require.ErrorIs(t, err, talos.NewerFormat)
+	require.ErrorContains(t, err, fmt.Sprintf("%s: %s: at byte %d: ", testID, talos.NewerFormat.Class().Text, pos))
 }
 
 // small is a segment with everything in it; acknowledgements lag by one frame.

@@ -53,7 +53,7 @@ func parseSections(b []byte, wanted ...uint16) (map[uint16][]byte, error) {
 		earlier, known := found[sectionType]
 		switch {
 		case !known && sectionType&mustUnderstand != 0:
-			return nil, fmt.Errorf("section %#04x must be understood and is not known: %s", sectionType, newerVersion)
+			return nil, fmt.Errorf("section %#04x must be understood and is not known: %w", sectionType, errNewer)
 		case earlier != nil:
 			return nil, fmt.Errorf("section %#04x is there twice", sectionType)
 		case known:
