@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 
 	"github.com/talos-log/talos/partition"
@@ -26,7 +27,7 @@ var ErrInjected = errors.New("injected fault")
 type Faults struct {
 	mu      sync.Mutex // guards the fields below
 	armed   []armed
-	fired   int
+	met     map[faulty.Op]int
 	release chan struct{} // closed when calls that hang may go on; nil if none hangs
 }
 
@@ -71,10 +72,18 @@ func (f *Faults) Clear() {
 }
 
 // Fired is how many calls were made to fail or hang so far.
-func (f *Faults) Fired() int {
+func (f *Faults) Fired() (all int) {
+	for _, n := range f.Met() {
+		all += n
+	}
+	return all
+}
+
+// Met is how many calls of each sort were made to fail or hang so far.
+func (f *Faults) Met() map[faulty.Op]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.fired
+	return maps.Clone(f.met)
 }
 
 // Holding tells whether calls may hang.
@@ -96,7 +105,10 @@ func (f *Faults) take(op faulty.Op) faulty.Fault {
 		default:
 			fault := a.fault
 			f.armed = append(f.armed[:i:i], f.armed[i+1:]...)
-			f.fired++
+			if f.met == nil {
+				f.met = map[faulty.Op]int{}
+			}
+			f.met[op]++
 			return fault
 		}
 	}

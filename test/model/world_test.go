@@ -66,6 +66,11 @@ func run(rt *rapid.T, k kind, covered map[string]int) {
 	for what, n := range w.model.Counts() {
 		covered[what] += n
 	}
+	for _, f := range w.met {
+		for op, n := range f.Met() {
+			covered["fault: "+string(op)] += n
+		}
+	}
 }
 
 // world is one partition, and the nodes that believe that they own it.
@@ -80,7 +85,9 @@ type world struct {
 	nodes     []*node
 	producers []*model.Producer
 	// next are the faults that the next node to open the partition will meet.
-	next  *model.Faults
+	next *model.Faults
+	// met are the faults of all nodes so far.
+	met   []*model.Faults
 	trims sync.WaitGroup
 }
 
@@ -110,6 +117,7 @@ func (w *world) newest() *node { return w.nodes[len(w.nodes)-1] }
 // open lets a node take the partition over; false if that failed.
 func (w *world) open(name string) bool {
 	n := &node{name: name, faults: w.next}
+	w.met = append(w.met, w.next)
 	w.next = &model.Faults{}
 	w.record.Assign(name)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
