@@ -56,15 +56,18 @@ vet: ## go vet
 fmt: $(LINT) $(BUF) ## Format Go and protobuf sources
 	$(LINT) fmt
 	$(BUF) format -w
+	cd hdfs/internal/wire && $(abspath $(BUF)) format -w
 
 generate: $(BUF) $(PLUGINS) ## Write the generated files: protobuf code and reference pages
 	$(BUF) generate
+	cd hdfs/internal/wire && $(abspath $(BUF)) generate
 	$(GO) run ./cmd/talos docs docs
 
 generated: $(BUF) $(PLUGINS) ## Check the protobuf sources, and that generated files are current
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
-	tools/check/generated.sh $(BUF)
+	cd hdfs/internal/wire && $(abspath $(BUF)) lint && $(abspath $(BUF)) format --diff --exit-code
+	tools/check/generated.sh $(abspath $(BUF))
 
 breaking: $(BUF) ## Check that the protobuf API still serves the clients of the last commit
 	tools/check/breaking.sh $(BUF)

@@ -8,8 +8,12 @@ want=$(mktemp -d)
 trap 'rm -rf "$want"' EXIT
 
 "$buf" generate -o "$want"
-if ! diff -ru --exclude='*.proto' "$want/proto" proto; then
-	echo 'generated protobuf code is not current: run `make generate`' >&2
-	exit 1
-fi
+(cd hdfs/internal/wire && "$buf" generate -o "$want/wire")
+for pair in "proto proto" "wire hdfs/internal/wire"; do
+	read -r made kept <<<"$pair"
+	if ! diff -ru --exclude='*.proto' --exclude='*.yaml' --exclude=doc.go "$want/$made" "$kept"; then
+		echo 'generated protobuf code is not current: run `make generate`' >&2
+		exit 1
+	fi
+done
 echo 'generated protobuf code is current'
