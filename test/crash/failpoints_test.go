@@ -7,6 +7,7 @@ import (
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/failpoint"
+	"github.com/talos-log/talos/test/scene"
 )
 
 // The node kills itself at each step of opening a partition, of starting, of
@@ -33,15 +34,15 @@ func TestDeathAtEachStep(t *testing.T) {
 		t.Run(string(op), func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, &instrumented, 2, talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes})
-			follower := s.follow()
-			producers := s.produce(0, 64, codecs())
-			s.awaitNewAcks(s.history.Now(), ackedBetweenDeaths)
+			follower := s.Follow()
+			producers := s.Produce(0, 64, scene.Codecs())
+			s.AwaitNewAcks(s.History.Now(), ackedBetweenDeaths)
 			for _, when := range step.when {
 				for _, n := range step.numbers {
-					s.dieAt(failpoint.Point{Op: op, When: when, N: n})
+					dieAt(s, failpoint.Point{Op: op, When: when, N: n})
 				}
 			}
-			s.finish(producers, follower)
+			s.Finish(producers, follower)
 		})
 	}
 }
@@ -57,15 +58,15 @@ const ackedBetweenDeaths = 100
 
 // dieAt kills the node, so that it leaves open segments, lets the next process
 // die at the point, and the one after that serve.
-func (s *scene) dieAt(point failpoint.Point) {
-	s.t.Helper()
-	s.node.Kill()
-	s.node.Launch(failpoint.PointEnv + "=" + point.String())
-	s.node.AwaitDeath()
-	require.Contains(s.t, s.node.Words(), failpoint.Announcement(point), "it died of something else")
-	since := s.history.Now()
-	s.node.Start()
-	s.awaitNewAcks(since, ackedBetweenDeaths)
+func dieAt(s *scene.Scene, point failpoint.Point) {
+	s.T.Helper()
+	s.Node.Kill()
+	s.Node.Launch(failpoint.PointEnv + "=" + point.String())
+	s.Node.AwaitDeath()
+	require.Contains(s.T, s.Node.Words(), failpoint.Announcement(point), "it died of something else")
+	since := s.History.Now()
+	s.Node.Start()
+	s.AwaitNewAcks(since, ackedBetweenDeaths)
 }
 
 // The node dies while it makes a topic. Afterwards the topic is there or not,
@@ -79,16 +80,16 @@ func TestDeathWhileATopicIsMade(t *testing.T) {
 			t.Parallel()
 			const other = talos.TopicName("other")
 			s := newScene(t, &instrumented, 1, talos.TopicConfig{})
-			s.node.Stop()
-			s.node.Start(failpoint.PointEnv + "=" + point)
-			client, err := sdk.Dial(s.node.Address())
+			s.Node.Stop()
+			s.Node.Start(failpoint.PointEnv + "=" + point)
+			client, err := sdk.Dial(s.Node.Address())
 			require.NoError(t, err)
 			defer func() { require.NoError(t, client.Close()) }()
 			_, err = client.CreateTopic(t.Context(), other, 1, talos.TopicConfig{})
 			require.Error(t, err)
-			s.node.AwaitDeath()
+			s.Node.AwaitDeath()
 
-			s.node.Start()
+			s.Node.Start()
 			_, err = client.CreateTopic(t.Context(), other, 1, talos.TopicConfig{})
 			if err != nil {
 				require.ErrorIs(t, err, talos.TopicExists)

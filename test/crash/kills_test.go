@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/failpoint"
+	"github.com/talos-log/talos/test/scene"
 )
 
 // The node dies 50 times at random moments under load. That an append was in
@@ -25,50 +26,50 @@ func TestFiftyKillsUnderLoad(t *testing.T) {
 		maxAcks  = 300
 		maxDelay = 30 * time.Millisecond
 	)
-	rng := random(t)
+	rng := scene.Random(t)
 	// Small segments, so that kills come before, in and after a roll as well.
 	s := newScene(t, &instrumented, 8, talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes})
 	gauge := filepath.Join(t.TempDir(), "gauge")
-	follower := s.follow()
-	producers := s.produce(0, 64, codecs())
-	s.awaitNewAcks(s.history.Now(), 1)
-	s.node.Kill()
+	follower := s.Follow()
+	producers := s.Produce(0, 64, scene.Codecs())
+	s.AwaitNewAcks(s.History.Now(), 1)
+	s.Node.Kill()
 
 	inFlight := 0
 	for kill := range kills {
-		since := s.history.Now()
-		s.node.Start(failpoint.GaugeEnv + "=" + gauge)
-		s.awaitNewAcks(since, 1+rng.IntN(maxAcks))
-		s.pass(time.Duration(rng.Int64N(int64(maxDelay))))
+		since := s.History.Now()
+		s.Node.Start(failpoint.GaugeEnv + "=" + gauge)
+		s.AwaitNewAcks(since, 1+rng.IntN(maxAcks))
+		s.Pass(time.Duration(rng.Int64N(int64(maxDelay))))
 		if kill%5 != 0 {
-			s.stopInAppend(gauge)
+			stopInAppend(s, gauge)
 		}
-		s.node.Kill()
+		s.Node.Kill()
 		if appending(t, gauge) {
 			inFlight++
 		}
 	}
 	t.Logf("%d of %d kills hit an append in flight", inFlight, kills)
-	s.node.Start()
-	s.awaitNewAcks(s.history.Now(), 1)
-	s.finish(producers, follower)
+	s.Node.Start()
+	s.AwaitNewAcks(s.History.Now(), 1)
+	s.Finish(producers, follower)
 	require.GreaterOrEqual(t, inFlight, hits)
 }
 
 // stopInAppend stops the node (SIGSTOP) while an append is in flight.
-func (s *scene) stopInAppend(gauge string) {
-	s.t.Helper()
-	for deadline := time.Now().Add(stepTimeout); time.Now().Before(deadline); {
-		if !appending(s.t, gauge) {
+func stopInAppend(s *scene.Scene, gauge string) {
+	s.T.Helper()
+	for deadline := time.Now().Add(scene.StepTimeout); time.Now().Before(deadline); {
+		if !appending(s.T, gauge) {
 			continue // without a pause: appends are short
 		}
-		s.node.Pause()
-		if appending(s.t, gauge) {
+		s.Node.Pause()
+		if appending(s.T, gauge) {
 			return
 		}
-		s.node.Resume()
+		s.Node.Resume()
 	}
-	require.Fail(s.t, "there is no append anymore")
+	require.Fail(s.T, "there is no append anymore")
 }
 
 func appending(t *testing.T, gauge string) bool {
@@ -85,21 +86,21 @@ func TestKillsDuringTheStart(t *testing.T) {
 		kills    = 10
 		maxDelay = 400 * time.Millisecond
 	)
-	rng := random(t)
+	rng := scene.Random(t)
 	s := newScene(t, &released, 8, talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes})
-	follower := s.follow()
-	producers := s.produce(0, 64, codecs())
+	follower := s.Follow()
+	producers := s.Produce(0, 64, scene.Codecs())
 	for range kills {
-		since := s.history.Now()
-		s.awaitNewAcks(since, 1)
-		s.node.Kill()
-		s.node.Launch()
-		s.pass(time.Duration(rng.Int64N(int64(maxDelay))))
-		s.node.Kill()
-		s.node.Start()
+		since := s.History.Now()
+		s.AwaitNewAcks(since, 1)
+		s.Node.Kill()
+		s.Node.Launch()
+		s.Pass(time.Duration(rng.Int64N(int64(maxDelay))))
+		s.Node.Kill()
+		s.Node.Start()
 	}
-	s.awaitNewAcks(s.history.Now(), 1)
-	s.finish(producers, follower)
+	s.AwaitNewAcks(s.History.Now(), 1)
+	s.Finish(producers, follower)
 }
 
 // A node that is stopped for longer than its lease in etcd lives must not go on
@@ -108,13 +109,13 @@ func TestAPauseLongerThanTheLease(t *testing.T) {
 	t.Parallel()
 	const pause = 12 * time.Second
 	s := newScene(t, &released, 4, talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes})
-	follower := s.follow()
-	producers := s.produce(0, 64, codecs())
-	s.awaitNewAcks(s.history.Now(), 1)
-	s.node.Pause()
-	s.pass(pause)
-	since := s.history.Now()
-	s.node.Resume()
-	s.awaitNewAcks(since, 1)
-	s.finish(producers, follower)
+	follower := s.Follow()
+	producers := s.Produce(0, 64, scene.Codecs())
+	s.AwaitNewAcks(s.History.Now(), 1)
+	s.Node.Pause()
+	s.Pass(pause)
+	since := s.History.Now()
+	s.Node.Resume()
+	s.AwaitNewAcks(since, 1)
+	s.Finish(producers, follower)
 }

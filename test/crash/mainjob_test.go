@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/test/scene"
 )
 
 // Four producers send real log files, each all of them, with four compressions.
@@ -18,31 +19,31 @@ func TestTheMainJobSurvivesKills(t *testing.T) {
 		// slack is what may be acknowledged between the decision to kill and the kill.
 		slack = 0.05
 	)
-	rng := random(t)
+	rng := scene.Random(t)
 	s := newScene(t, &released, 4, talos.TopicConfig{SegmentBytes: 1 << 20})
-	input, err := lines()
+	input, err := scene.Lines()
 	require.NoError(t, err)
-	four := codecs()[:4]
+	four := scene.Codecs()[:4]
 	total := len(input) * len(four)
-	follower := s.follow()
-	since := s.history.Now()
-	producers := s.produce(len(input), 1000, four)
+	follower := s.Follow()
+	since := s.History.Now()
+	producers := s.Produce(len(input), 1000, four)
 
 	step := (lastShare - firstShare - slack) / kills
 	for kill := range kills {
 		at := firstShare + step*(float64(kill)+0.8*rng.Float64())
-		s.await("the job gets to the next kill", func() bool { return s.history.Acks() >= int(at*float64(total)) })
-		s.node.Kill()
-		share := float64(s.history.Acks()) / float64(total)
+		s.Await("the job gets to the next kill", func() bool { return s.History.Acks() >= int(at*float64(total)) })
+		s.Node.Kill()
+		share := float64(s.History.Acks()) / float64(total)
 		require.GreaterOrEqual(t, share, firstShare)
 		require.LessOrEqual(t, share, lastShare)
-		require.Positive(t, s.history.AckedOfSince(since), "the killed process had acknowledged records itself")
+		require.Positive(t, s.History.AckedOfSince(since), "the killed process had acknowledged records itself")
 		t.Logf("kill %d at %.1f %%", kill+1, 100*share)
-		since = s.history.Now()
-		s.node.Start()
-		s.awaitNewAcks(since, 1)
+		since = s.History.Now()
+		s.Node.Start()
+		s.AwaitNewAcks(since, 1)
 	}
 	require.NoError(t, producers.Wait())
-	require.Equal(t, total, s.history.Acks())
-	s.finish(producers, follower)
+	require.Equal(t, total, s.History.Acks())
+	s.Finish(producers, follower)
 }

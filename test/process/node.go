@@ -30,9 +30,11 @@ const (
 type Config struct {
 	// Binary is the program's path.
 	Binary string
-	// Data is the node's data folder.
+	// Data is the data folder of `talos dev`.
 	Data string
-	// Args follow "talos dev" and the flags that Start sets.
+	// Server makes it `talos server`, for which Args say where everything is kept.
+	Server bool
+	// Args follow the flags that Start sets.
 	Args []string
 }
 
@@ -96,7 +98,11 @@ func (n *Node) Start(env ...string) {
 func (n *Node) Launch(env ...string) {
 	n.t.Helper()
 	require.Nil(n.t, n.run, "the node runs already")
-	args := append([]string{"dev", "--data", n.cfg.Data, "--listen", n.rpc, "--http", n.http}, n.cfg.Args...)
+	args := []string{"dev", "--data", n.cfg.Data}
+	if n.cfg.Server {
+		args = []string{"server"}
+	}
+	args = append(append(args, "--listen", n.rpc, "--http", n.http), n.cfg.Args...)
 	cmd := exec.Command(n.cfg.Binary, args...)
 	cmd.Env = append(cleanEnvironment(), env...)
 	cmd.Stdout, cmd.Stderr = n.words, n.words

@@ -1,0 +1,186 @@
+package scene
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/batch"
+	"github.com/talos-log/talos/test/history"
+	"github.com/talos-log/talos/test/load"
+	"github.com/talos-log/talos/test/process"
+)
+
+const (
+	// root is the repository's, from a package in test.
+	root = "../.."
+	// Topic is the one topic of a scene.
+	Topic = talos.TopicName("logs")
+	// StepTimeout bounds each thing that a test waits for: a producer or a consumer
+	// that makes no progress for so long is stuck.
+	StepTimeout = 30 * time.Second
+	pollEvery   = 2 * time.Millisecond
+	// final is the reader that reads everything at the end.
+	final = "final"
+)
+
+var lines = sync.OnceValues(func() ([][]byte, error) { return load.Lines(root) })
+
+// Codecs are those of the producers, one for each.
+func Codecs() []batch.Codec {
+	return []batch.Codec{batch.None, batch.Gzip, batch.Snappy, batch.Zstd, batch.LZ4}
+}
+
+// Lines are real log lines to send.
+func Lines() ([][]byte, error) { return lines() }
+
+// Random returns a generator for the test, and logs how to get it again.
+func Random(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("TALOS_SEED"); text != "" {
+		var err error
+		seed, err = strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("TALOS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// Scene is a node with one topic, and the history of what happens to it. Its
+// methods belong to the test's goroutine.
+type Scene struct {
+	T       *testing.T
+	Node    *process.Node
+	History *history.History
+}
+
+// Config says what to begin with.
+type Config struct {
+	Program    *process.Builder
+	Partitions int32
+	Topic      talos.TopicConfig
+	// Args are more arguments of `talos dev`.
+	Args []string
+}
+
+// New starts a node and makes the topic.
+func New(t *testing.T, cfg Config) *Scene {
+	t.Helper()
+	binary, err := cfg.Program.Binary()
+	require.NoError(t, err)
+	node := process.New(t, process.Config{Binary: binary, Data: t.ArtifactDir(), Args: cfg.Args})
+	s := &Scene{T: t, Node: node, History: history.New()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the history until the failure: %s", history.Report(s.History.Check(final)))
+		}
+	})
+	s.Node.Start()
+	client, err := sdk.Dial(s.Node.Address())
+	require.NoError(t, err)
+	_, err = client.CreateTopic(t.Context(), Topic, cfg.Partitions, cfg.Topic)
+	require.NoError(t, err)
+	require.NoError(t, client.Close())
+	return s
+}
+
+// Produce starts one producer for each codec, which send this many records each,
+// or, with 0, until they are stopped.
+func (s *Scene) Produce(records, window int, of []batch.Codec) *load.Producers {
+	s.T.Helper()
+	input, err := lines()
+	require.NoError(s.T, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	producers, err := load.StartProducers(ctx, load.Plan{
+		Address: s.Node.Address(), Topic: Topic, Codecs: of,
+		Records: records, Window: window, Lines: input, History: s.History,
+	})
+	if err != nil {
+		cancel()
+	}
+	require.NoError(s.T, err)
+	s.T.Cleanup(func() {
+		cancel()
+		// What they met is known already, or is the end of their context.
+		_ = producers.Wait()
+	})
+	return producers
+}
+
+// Follower is a reader that follows the topic while things happen to the node.
+type Follower struct {
+	reader *load.Reader
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func (s *Scene) Follow() *Follower {
+	s.T.Helper()
+	reader, err := load.OpenReader(s.T.Context(), s.Node.Address(), Topic, s.History, "follower")
+	require.NoError(s.T, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &Follower{reader: reader, cancel: cancel, ended: make(chan error, 1)}
+	go func() { f.ended <- reader.Follow(ctx) }()
+	s.T.Cleanup(func() {
+		cancel()
+		f.ended <- <-f.ended
+		require.NoError(s.T, reader.Close())
+	})
+	return f
+}
+
+// Await waits for something that must come.
+func (s *Scene) Await(what string, is func() bool) {
+	s.T.Helper()
+	require.Eventually(s.T, is, StepTimeout, pollEvery, what)
+}
+
+// AwaitNewAcks waits until this many records have been acknowledged that were
+// sent after the moment: by the node that runs now.
+func (s *Scene) AwaitNewAcks(since history.Tick, n int) {
+	s.T.Helper()
+	s.Await("the producers make no progress", func() bool { return s.History.AckedOfSince(since) >= n })
+}
+
+// Pass lets time pass while the node runs.
+func (s *Scene) Pass(d time.Duration) {
+	s.T.Helper()
+	select {
+	case <-time.After(d):
+	case <-s.Node.Ended():
+		require.Fail(s.T, "the node ended by itself")
+	}
+}
+
+// Finish ends the load, and compares what everybody saw. f may be nil.
+func (s *Scene) Finish(producers *load.Producers, f *Follower) {
+	s.T.Helper()
+	producers.Stop()
+	require.NoError(s.T, producers.Wait())
+	if f != nil {
+		ends := s.History.Ends()
+		s.Await("the follower does not get everything", func() bool { return f.reader.Reached(ends) || len(f.ended) > 0 })
+		f.cancel()
+		err := <-f.ended
+		f.ended <- err
+		require.NoError(s.T, err)
+	}
+	reader, err := load.OpenReader(s.T.Context(), s.Node.Address(), Topic, s.History, final)
+	require.NoError(s.T, err)
+	ctx, cancel := context.WithTimeout(s.T.Context(), StepTimeout)
+	defer cancel()
+	require.NoError(s.T, reader.ReadToEnd(ctx))
+	require.NoError(s.T, reader.Close())
+	if anomalies := s.History.Check(final); len(anomalies) > 0 {
+		s.T.Errorf("the log broke its promises: %s", history.Report(anomalies))
+	}
+	s.T.Logf("%d records acknowledged", s.History.Acks())
+}
