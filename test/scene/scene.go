@@ -122,6 +122,7 @@ type Follower struct {
 	ended  chan error
 }
 
+// Follow starts a reader that follows the topic from its start on.
 func (s *Scene) Follow() *Follower {
 	s.T.Helper()
 	reader, err := load.OpenReader(s.T.Context(), s.Node.Address(), Topic, s.History, "follower")
