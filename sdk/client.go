@@ -25,9 +25,6 @@ const (
 	keepaliveTimeout = 10 * time.Second
 )
 
-// maxRequestPartitions is how many partitions a node takes in one request.
-const maxRequestPartitions = 500
-
 // Client is a connection to a node. It may be used by several goroutines, and
 // serves any number of producers and consumers.
 type Client struct {

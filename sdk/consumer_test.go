@@ -387,7 +387,7 @@ func TestManyPartitions(t *testing.T) {
 		require.ElementsMatch(t, []string{"0", "600", "1202"}, got)
 	})
 	for _, f := range n.fetches {
-		require.LessOrEqual(t, len(f.GetPartitions()), 500)
+		require.LessOrEqual(t, len(f.GetPartitions()), talos.MaxRequestPartitions)
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *Consumer) ended(ctx context.Context, last error) error {
 // long the node may wait; or none, and how long to wait for one.
 func (c *Consumer) due(now time.Time) ([]*source, time.Duration) {
 	wait := fetchWait
-	if len(c.sources) > maxRequestPartitions {
+	if len(c.sources) > talos.MaxRequestPartitions {
 		wait = fetchTurn
 	}
 	var due []*source
@@ -76,12 +76,12 @@ func (c *Consumer) due(now time.Time) ([]*source, time.Duration) {
 		s := c.sources[(c.turn+i)%count]
 		if now.Before(s.notBefore) {
 			wait = min(wait, s.notBefore.Sub(now))
-		} else if len(due) < maxRequestPartitions {
+		} else if len(due) < talos.MaxRequestPartitions {
 			due = append(due, s)
 		}
 	}
-	if count > maxRequestPartitions {
-		c.turn = (c.turn + maxRequestPartitions) % count
+	if count > talos.MaxRequestPartitions {
+		c.turn = (c.turn + talos.MaxRequestPartitions) % count
 	} else if count > 0 {
 		c.turn = (c.turn + 1) % count
 	}

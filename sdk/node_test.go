@@ -373,7 +373,7 @@ func (n *node) ListOffsets(_ context.Context, r *talosv1.ListOffsetsRequest) (*t
 	if err := pop(&n.listFaults); err != nil {
 		return nil, whole(err)
 	}
-	if len(r.GetPartitions()) > 500 {
+	if len(r.GetPartitions()) > talos.MaxRequestPartitions {
 		return nil, whole(&talos.Error{Kind: talos.InvalidRequest, Detail: "too many partitions"})
 	}
 	answer := &talosv1.ListOffsetsResponse{}

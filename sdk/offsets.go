@@ -43,7 +43,7 @@ func (c *Client) Offsets(ctx context.Context, name talos.TopicName) ([]Partition
 func (c *Client) offsets(ctx context.Context, topic talos.Topic, partitions []int32) ([]PartitionOffsets, error) {
 	const op = "sdk.Offsets"
 	found := make([]PartitionOffsets, 0, len(partitions))
-	for some := range slices.Chunk(partitions, maxRequestPartitions) {
+	for some := range slices.Chunk(partitions, talos.MaxRequestPartitions) {
 		request := &talosv1.ListOffsetsRequest{}
 		for _, p := range some {
 			request.Partitions = append(request.Partitions, &talosv1.ListOffsetsPartition{TopicId: topic.ID[:], Partition: p})

@@ -7,6 +7,8 @@ const (
 	MaxTopicNameLength = 249
 	// MaxPartitions is the most partitions of one topic.
 	MaxPartitions = 10_000
+	// MaxRequestPartitions is the most partitions of one Fetch or ListOffsets.
+	MaxRequestPartitions = 500
 
 	// DefaultRecordBytes is the record limit unless a node sets another.
 	DefaultRecordBytes = 1 << 20

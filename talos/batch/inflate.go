@@ -135,9 +135,12 @@ func unsnappedSize(src []byte, limit int) (int, error) {
 		if size > int64(len(rest)) {
 			return 0, errXerial
 		}
-		n, err := declared(rest[:size], limit-total)
+		n, err := declared(rest[:size], limit)
 		if err != nil {
 			return 0, err
+		}
+		if n > limit-total { // not total+n > limit: that could overflow
+			return 0, tooLarge(limit)
 		}
 		total += n
 		rest = rest[size:]
@@ -145,6 +148,7 @@ func unsnappedSize(src []byte, limit int) (int, error) {
 	return total, nil
 }
 
+// declared is the size that one block says it will have.
 func declared(block []byte, limit int) (int, error) {
 	n, err := snappy.DecodedLen(block)
 	if err != nil {

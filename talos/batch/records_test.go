@@ -3,6 +3,9 @@ package batch_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -67,12 +70,6 @@ func TestRecordsRefuses(t *testing.T) {
 	good := build(t, batch.BuildOptions{}, text("a", noon), text("b", noon))
 	payload := good[batch.HeaderSize:]
 	record := payload[:len(payload)/2] // both have the same size
-	// A record of one header that says it has 2^24 of them.
-	var many []byte
-	many = append(many, 0, 0, 0, 1, 1)
-	many = binary.AppendVarint(many, 1<<24)
-	many = append(many, 0, 1)
-	bomb := append(binary.AppendVarint(nil, int64(len(many))), many...)
 
 	for _, c := range []struct {
 		name string
@@ -88,7 +85,7 @@ func TestRecordsRefuses(t *testing.T) {
 		{"a negative length", withPayload(good, batch.None, binary.AppendVarint(nil, -1)), "malformed"},
 		{"an endless varint", withPayload(good, batch.None, bytes.Repeat([]byte{0xff}, 20)), "malformed"},
 		{"a byte too many in a record", withPayload(good, batch.None, append([]byte{0x10, 0, 0, 0, 1, 2, 'a', 0, 0}, record...)), "malformed"},
-		{"a header that isn't there", withPayload(good, batch.None, bomb), "malformed"},
+		{"a header that isn't there", withPayload(good, batch.None, oneRecord(2, 0, 1)), "malformed"},
 		{"not gzip", withPayload(good, batch.Gzip, payload), "gzip"},
 		{"not snappy", withPayload(good, batch.Snappy, []byte{0xff}), "snappy"},
 		{"snappy with half a frame", withPayload(good, batch.Snappy, []byte("\x82SNAPPY\x00\x00")), "malformed frame"},
@@ -106,13 +103,21 @@ func TestRecordsRefuses(t *testing.T) {
 	}
 }
 
-// A few KiB that inflate to 8 MiB stop at the reader's limit, in every codec.
+// A few KiB that inflate to 8 MiB stop at the reader's limit, in every codec, and
+// the message has that limit: also where it lies on the edge of a block, of which
+// framed snappy has many (32 KiB each), or inside of one.
 func TestRecordsBoundsInflation(t *testing.T) {
 	for codec := batch.None; codec.Known(); codec++ {
 		b := build(t, batch.BuildOptions{Codec: codec}, text(string(make([]byte, 8<<20)), noon))
-		_, err := lastError(b, 1<<20)
-		require.ErrorIs(t, err, talos.UndecodableBatch, "%v", codec)
-		require.ErrorContains(t, err, "more than")
+		for _, limit := range []int{0, 1, 32 << 10, 1 << 20, 1<<20 + 4711, 8 << 20} {
+			says := fmt.Sprintf("it holds more than %d bytes", limit)
+			if codec == batch.None { // nothing is inflated: what the records cost stops it
+				says = "the batch holds more than a reader takes"
+			}
+			_, err := lastError(b, limit)
+			require.ErrorIs(t, err, talos.UndecodableBatch, "%v, limit %d", codec, limit)
+			require.ErrorContains(t, err, says, "%v, limit %d", codec, limit)
+		}
 		n, err := lastError(b, 9<<20)
 		require.NoError(t, err, "%v", codec)
 		require.Equal(t, 1, n)
@@ -130,12 +135,58 @@ func TestRecordsBoundsEmptyRecordsAndHeaders(t *testing.T) {
 	require.ErrorContains(t, err, "more than a reader takes")
 }
 
+// oneRecord is a record without key and value that claims a number of headers, and
+// what follows that claim, whatever it is.
+func oneRecord(claim int64, headers ...byte) []byte {
+	body := []byte{0, 0, 0, 1, 1} // attributes, time, offset delta, no key, no value
+	body = append(binary.AppendVarint(body, claim), headers...)
+	return append(binary.AppendVarint(nil, int64(len(body))), body...)
+}
+
+// A few bytes that claim very many headers are refused before there is memory for
+// those; also a claim that would wrap to a small one in 32 bits, as the decoder
+// reads it, or that is just what the bytes could hold if headers had no values.
+func TestRecordsRefusesHeadersThatAreNotThere(t *testing.T) {
+	good := build(t, batch.BuildOptions{}, text("a", noon))
+	header := []byte{0, 1} // an empty key, no value
+	n, err := lastError(withPayload(good, batch.None, oneRecord(1, header...)), limit)
+	require.NoError(t, err, "the record is good but for its claim")
+	require.Equal(t, 1, n)
+
+	refused := func(t *testing.T, record []byte) {
+		for _, b := range [][]byte{
+			withPayload(good, batch.None, record),
+			withPayload(good, batch.Snappy, snappy.Encode(nil, record)),
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := lastError(b, limit)
+			runtime.ReadMemStats(&after)
+			require.ErrorIs(t, err, talos.UndecodableBatch)
+			require.ErrorContains(t, err, "record 1 of 1: it is malformed")
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(32<<10), "bytes allocated")
+		}
+	}
+	for _, claim := range []int64{
+		2, 3, 1 << 24, 1<<31 - 1, 1 << 31, 1 << 32, 1<<32 + 1, 1 << 62, 1<<63 - 1, -1, -1 << 31, -1<<32 + 1, -1 << 63,
+	} {
+		t.Run(strconv.FormatInt(claim, 10), func(t *testing.T) {
+			refused(t, oneRecord(claim, header...))
+			refused(t, oneRecord(claim))
+		})
+	}
+	t.Run("as many as bytes", func(t *testing.T) { refused(t, oneRecord(1000, make([]byte, 1000)...)) })
+}
+
 // A declared size alone takes no memory.
 func TestSnappyBoundsDeclaredSizes(t *testing.T) {
 	good := build(t, batch.BuildOptions{}, text("a", noon))
 	raw := binary.AppendUvarint(nil, 1<<31)
-	_, err := lastError(withPayload(good, batch.Snappy, raw), limit)
-	require.ErrorContains(t, err, "more than")
+	framed := append([]byte("\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x05"), raw...)
+	for name, payload := range map[string][]byte{"raw": raw, "framed": framed} {
+		_, err := lastError(withPayload(good, batch.Snappy, payload), limit)
+		require.ErrorContains(t, err, fmt.Sprintf("it holds more than %d bytes", limit), name)
+	}
 }
 
 func TestRecordsMayStopEarly(t *testing.T) {
@@ -154,6 +205,10 @@ func FuzzCheckAndRecords(f *testing.F) {
 	for codec := batch.None; codec.Known(); codec++ {
 		f.Add(build(f, batch.BuildOptions{Codec: codec, ProducerID: 1}, text("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", noon),
 			talos.Record{Key: []byte("k"), Headers: []talos.Header{{Key: "h", Value: []byte("v")}}}))
+	}
+	plain := build(f, batch.BuildOptions{}, text("a", noon))
+	for _, claim := range []int64{1, 2, 1 << 31, 1<<32 + 1, -1 << 31} {
+		f.Add(withPayload(plain, batch.None, oneRecord(claim, 0, 1)))
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {

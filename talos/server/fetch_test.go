@@ -163,7 +163,7 @@ func TestFetchRefusesWhatIsNoRequest(t *testing.T) {
 		"negative max":        {MaxBytes: -1},
 		"negative min":        {MinBytes: -1},
 		"negative wait":       {MaxWaitMs: -1},
-		"too many partitions": {Partitions: make([]*talosv1.FetchPartition, maxFetchPartitions+1)},
+		"too many partitions": {Partitions: make([]*talosv1.FetchPartition, talos.MaxRequestPartitions+1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i := range request.GetPartitions() {

@@ -20,8 +20,6 @@ const (
 	// maxProduceBytes bounds the same bytes over all streams of the node.
 	maxProduceBytes = 512 << 20
 
-	// maxFetchPartitions is the most partitions of one Fetch or ListOffsets.
-	maxFetchPartitions = 500
 	// fetchOverhead is kept free in a Fetch's answer for each partition's
 	// description; maxMessageBytes is the most of it.
 	fetchOverhead = 2 << 10

@@ -91,10 +91,10 @@ func toRange(r talos.OffsetRange) *talosv1.OffsetRange {
 }
 
 func checkPartitionCount(n int) error {
-	if n <= maxFetchPartitions {
+	if n <= talos.MaxRequestPartitions {
 		return nil
 	}
-	return invalidRequest("server.checkPartitionCount", "%d partitions in one request, the limit is %d", n, maxFetchPartitions)
+	return invalidRequest("server.checkPartitionCount", "%d partitions in one request, the limit is %d", n, talos.MaxRequestPartitions)
 }
 
 // Fetch implements talosv1.LogServer.
