@@ -79,7 +79,7 @@ func verifyOnly(t *testing.T, store storage.Store) inspect.Finding {
 	entries, err := inspect.List(t.Context(), store)
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
-	f, err := inspect.Verify(t.Context(), store, entries[0])
+	f, err := inspect.Verify(t.Context(), store, entries[0], nil)
 	require.NoError(t, err)
 	return f
 }
@@ -167,7 +167,7 @@ func TestVerifyFindsWhatTheNextSegmentMisses(t *testing.T) {
 	put(t, store, name(2, 1, 5), second)
 	entries, err := inspect.List(t.Context(), store)
 	require.NoError(t, err)
-	f, err := inspect.Verify(t.Context(), store, entries[0])
+	f, err := inspect.Verify(t.Context(), store, entries[0], nil)
 	require.NoError(t, err)
 	require.Equal(t, inspect.Damaged, f.State)
 	require.ErrorContains(t, f.Fault, "it ends at offset 3, the next segment begins at 5")

@@ -42,7 +42,15 @@ type Finding struct {
 // Verify reads each byte of a segment: the checksums of frames and of batches,
 // the order of offsets, and what a footer says against what is there. Damage is
 // a Finding; an error means that the segment could not be read.
-func Verify(ctx context.Context, store storage.Store, e Entry) (Finding, error) {
+//
+// It calls progress, unless that is nil, with how many bytes of the segment it is
+// done with: on its own goroutine, after each frame, never less than before.
+// With a Finding the last call says Finding.Size, whatever was found; what is
+// behind damage counts as done, since nothing more will be read of it.
+func Verify(ctx context.Context, store storage.Store, e Entry, progress func(done int64)) (Finding, error) {
+	if progress == nil {
+		progress = func(int64) {}
+	}
 	f := Finding{Entry: e, State: Unsealed, Next: e.Name.Base}
 	reader, err := store.Open(ctx, e.ID())
 	if err != nil {
@@ -56,13 +64,22 @@ func Verify(ctx context.Context, store storage.Store, e Entry) (Finding, error) 
 	f.Size = size
 	err = f.identify(ctx, reader)
 	if err == nil {
-		err = segment.Scan(ctx, reader, size, e.ID().String(), f.frame)
+		err = segment.Scan(ctx, reader, size, e.ID().String(), func(frame segment.Frame) error {
+			if err := f.frame(frame); err != nil {
+				return err
+			}
+			progress(frame.Pos + frame.Size)
+			return nil
+		})
 	}
 	if err == nil {
 		err = f.missing()
 	}
 	if err != nil {
-		return f.judge(ctx, reader, store.Traits().OrderedTail, err)
+		if f, err = f.judge(ctx, reader, store.Traits().OrderedTail, err); err != nil {
+			return f, err
+		}
+		progress(size)
 	}
 	return f, nil
 }

@@ -51,15 +51,20 @@ per line.`,
 		}
 		names := topicNames(cmd.Context(), store, entries)
 		unsound := 0
+		progress := newVerifyProgress(cmd.ErrOrStderr(), *out, entries)
+		defer progress.clear()
 		for _, e := range entries {
-			finding, err := inspect.Verify(cmd.Context(), store, e)
+			topic := names[e.Partition.Topic]
+			progress.begin(e, topic)
+			finding, err := inspect.Verify(cmd.Context(), store, e, progress.verified)
 			if err != nil {
 				return err
 			}
 			if !finding.State.Sound() {
 				unsound++
 			}
-			if err := printFinding(cmd, *out, finding, names[e.Partition.Topic]); err != nil {
+			progress.clear()
+			if err := printFinding(cmd, *out, finding, topic); err != nil {
 				return err
 			}
 		}
