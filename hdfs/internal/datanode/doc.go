@@ -1,0 +1,31 @@
+// Package datanode speaks the data transfer protocol (version 28) with the
+// DataNodes of one block: it writes a block (Writer) and reads one (Reads). It
+// knows nothing of files, leases or the NameNode, and does not repair a block: a
+// Writer that failed is dead for good, and what to do then is its caller's matter.
+//
+// # Writing
+//
+// A Writer is a fan-out: one connection to each DataNode, each the only member of
+// its own pipeline, so that each acknowledgement is that of a DataNode which has
+// the bytes (in a chain, all but the last acknowledge before they write). What the
+// caller appends is cut into packets once; all connections send the same ones.
+//
+//	Append ─▶ queue of packets ─┬─▶ sender ─▶ DataNode ─▶ reader ─┐  min of all:
+//	          (shared, in order)├─▶ sender ─▶ DataNode ─▶ reader ─┼─▶ done
+//	                            └─▶ sender ─▶ DataNode ─▶ reader ─┘
+//
+// States: alive (appends are sent) ─ Finish ─▶ over; alive ─ any failure, lagging
+// DataNode or Abandon ─▶ over. Nothing leads back.
+//
+// Invariants:
+//
+//  1. An append is acknowledged when every DataNode has acknowledged its last
+//     packet, in the order of the packets, without a gap.
+//  2. Nothing is acknowledged after Dead is closed but what Acknowledged counts.
+//  3. When done is called, nobody uses the caller's bytes anymore: an
+//     acknowledgement counts once the write it answers has returned, and failures
+//     are told when the senders have stopped.
+//  4. A packet with data begins on a chunk's edge: the bytes of a partial chunk are
+//     sent again with those that follow them. DataNodes store a wrong checksum
+//     without complaint for one that begins inside of a chunk and crosses its end.
+package datanode

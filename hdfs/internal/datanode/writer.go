@@ -1,0 +1,303 @@
+package datanode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/talos-log/talos/hdfs/internal/wire"
+)
+
+const (
+	// laggard is how long a DataNode may take after another one acknowledged the
+	// same append. A stopped DataNode gives no other sign.
+	laggard = 2 * time.Second
+	// silence is how long a DataNode may acknowledge nothing while it owes
+	// something.
+	silence = 15 * time.Second
+	// heartbeats are sent after so long without a packet; DataNodes close a
+	// connection after 60 s.
+	heartbeats = 10 * time.Second
+	// maxQueued bounds what waits for one connection, in bytes, for longer than a
+	// laggard may take. The bytes are the caller's.
+	maxQueued = 64 << 20
+)
+
+// Config says how to reach DataNodes and how long to wait for them; 0 means the
+// default.
+type Config struct {
+	// ClientName is the lease holder.
+	ClientName string
+	// Dial replaces TCP.
+	Dial Dialer
+	// UseHostname dials host names instead of IP addresses.
+	UseHostname bool
+	// ConnectTimeout bounds dialling, and then the answer.
+	ConnectTimeout time.Duration
+	// Laggard is how long a DataNode may take longer than another one, and how
+	// long more than QueueBytes may wait for it.
+	Laggard time.Duration
+	// Silence is how long a DataNode may owe acknowledgements and give none.
+	Silence time.Duration
+	// Heartbeat is the time without packets after which an empty one is sent.
+	Heartbeat time.Duration
+	// QueueBytes is the most that may wait for one connection for long.
+	QueueBytes int64
+}
+
+func (c Config) withDefaults() Config {
+	or := func(d *time.Duration, otherwise time.Duration) {
+		if *d <= 0 {
+			*d = otherwise
+		}
+	}
+	or(&c.ConnectTimeout, connectTimeout)
+	or(&c.Laggard, laggard)
+	or(&c.Silence, silence)
+	or(&c.Heartbeat, heartbeats)
+	if c.QueueBytes <= 0 {
+		c.QueueBytes = maxQueued
+	}
+	return c
+}
+
+// The errors that a caller tells apart.
+var (
+	// ErrBroken is wrapped by every error of a Writer that takes no more appends:
+	// one of its DataNodes failed, it was abandoned, or finished.
+	ErrBroken = errors.New("block writer is over")
+	// ErrLaggard: a DataNode did not acknowledge in time.
+	ErrLaggard = errors.New("it does not keep up")
+	// ErrProtocol: a DataNode acknowledged what it should not have.
+	ErrProtocol = errors.New("it breaks the protocol")
+
+	errAbandoned = errors.New("it was abandoned")
+	errFinished  = errors.New("it was finished")
+	errTakesNone = errors.New("a block opened for its sync takes no data")
+)
+
+// Writer writes one block to all of its DataNodes. Append, Sync, Finish and
+// Abandon must not be called concurrently; the others may be at any time.
+type Writer struct {
+	config Config
+	legs   []*leg
+	// fixed is set on a block opened for its sync.
+	fixed bool
+
+	// cutter is used by the caller of Append only.
+	cutter
+
+	dead   chan struct{}
+	rouse  chan struct{}  // wakes the watch; holds one
+	gone   sync.WaitGroup // all goroutines
+	mu     sync.Mutex     // guards the fields below, and those of the legs that say so
+	queue  fifo[*packet]  // what some connection has not written yet
+	queued int64          // bytes put into queue since the start
+	newest int64          // seqno of the newest packet; -1 at first
+	// pending are the appends whose done was not called. Of those at its head,
+	// settled are acknowledged by all DataNodes, and led by at least one.
+	pending      fifo[pending]
+	settled, led int
+	acknowledged int64
+	// delivering is set while a goroutine calls done functions.
+	delivering bool
+	// drained is closed when nothing is pending anymore, for Finish.
+	drained chan struct{}
+	ending  bool // newest is the last packet
+	resting bool // the watch waits for a heartbeat's time, or rouse
+	touched time.Time
+	senders int // how many run
+	err     error
+	blamed  []*wire.DatanodeInfo
+}
+
+// pending is an append in flight.
+type pending struct {
+	last int64 // seqno of its last packet
+	end  int64 // the block's length with it
+	done func(error)
+	// since is when the first DataNode acknowledged it.
+	since time.Time
+}
+
+// Append adds p behind all earlier appends. done is called exactly once: with nil
+// when every DataNode has p (and with sync, has it on disk), else with an error
+// that wraps ErrBroken. Several appends may be in flight; their done functions are
+// called in order, one at a time, on a goroutine of the writer. They must not block,
+// nor call Finish or Abandon. Append does not block. p must not change until then.
+func (w *Writer) Append(p []byte, sync bool, done func(error)) {
+	if w.fixed && len(p) > 0 {
+		w.fail(errTakesNone)
+	}
+	one := pending{last: w.seqno + w.count(len(p)) - 1, end: w.offset + int64(len(p)), done: done}
+	for rest := p; ; {
+		var next *packet
+		next, rest = w.next(rest, sync)
+		w.push(next, &one)
+		if len(rest) == 0 {
+			return
+		}
+		one.done = nil
+	}
+}
+
+// Sync makes durable what was appended before; done as of Append.
+func (w *Writer) Sync(done func(error)) { w.Append(nil, true, done) }
+
+// push queues a packet, and with it the append that begins with it, if its done
+// is set.
+func (w *Writer) push(p *packet, one *pending) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pushLocked(p, one)
+}
+
+func (w *Writer) pushLocked(p *packet, one *pending) {
+	if one.done != nil {
+		w.pending.push(*one)
+	}
+	if w.err != nil {
+		// The failing goroutines tell those in flight. Later ones find nobody.
+		if w.senders == 0 && !w.delivering && w.pending.len() > 0 {
+			w.delivering = true
+			w.gone.Go(w.deliverRest)
+		}
+		return
+	}
+	w.newest = p.seqno
+	w.enqueue(p)
+}
+
+// enqueue runs with mu held.
+func (w *Writer) enqueue(p *packet) {
+	now := time.Now()
+	w.touched = now
+	w.queue.push(p)
+	w.queued += p.size()
+	for _, l := range w.legs {
+		l.offered(now)
+	}
+	if w.resting {
+		w.resting = false
+		select {
+		case w.rouse <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Finish waits for what is in flight, ends the block at its length, waits until
+// every DataNode has acknowledged that, and closes the connections. It fails with
+// ErrBroken; if ctx ends it fails with its cause, and the writer is broken.
+func (w *Writer) Finish(ctx context.Context) error {
+	err := w.drain(ctx)
+	if err == nil {
+		err = w.end(ctx)
+	}
+	if err == nil {
+		err = errFinished
+	}
+	w.fail(err)
+	w.gone.Wait()
+	if err := w.Err(); !errors.Is(err, errFinished) {
+		return err
+	}
+	return nil
+}
+
+func (w *Writer) drain(ctx context.Context) error {
+	w.mu.Lock()
+	if w.err != nil || w.pending.len() == 0 && !w.delivering {
+		defer w.mu.Unlock()
+		return w.err
+	}
+	drained := make(chan struct{})
+	w.drained = drained
+	w.mu.Unlock()
+	select {
+	case <-drained:
+		return w.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// end sends the last packet.
+func (w *Writer) end(ctx context.Context) error {
+	ended := make(chan error, 1)
+	last := pending{last: w.seqno, end: w.offset, done: func(err error) { ended <- err }}
+	p := w.empty(false, true)
+	w.mu.Lock()
+	w.ending = true
+	w.pushLocked(p, &last)
+	w.mu.Unlock()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Abandon closes the connections and fails what is in flight. It returns when all
+// done functions have been called and no goroutine is left; it may be called
+// again, and after Finish.
+func (w *Writer) Abandon() {
+	w.fail(errAbandoned)
+	w.gone.Wait()
+}
+
+// Acknowledged is the length that every DataNode has acknowledged, in whole
+// appends.
+func (w *Writer) Acknowledged() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.acknowledged
+}
+
+// Dead is closed when the writer takes no more appends, also after Finish.
+func (w *Writer) Dead() <-chan struct{} { return w.dead }
+
+// Err says why the writer takes no more appends; nil while it does.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Culprits are the DataNodes that broke the writer: whose connection failed, that
+// answered an error, or that did not keep up. A recovery of the block by somebody
+// else ends every connection; the first to be seen is blamed.
+func (w *Writer) Culprits() []*wire.DatanodeInfo {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blamed
+}
+
+// fail ends the writer, once, and blames legs for it.
+func (w *Writer) fail(err error, legs ...*leg) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failLocked(err, legs...)
+}
+
+func (w *Writer) failLocked(err error, legs ...*leg) {
+	if w.err != nil {
+		return
+	}
+	w.err = err
+	if !errors.Is(err, ErrBroken) {
+		w.err = fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	for _, l := range legs {
+		w.blamed = append(w.blamed, l.node)
+	}
+	close(w.dead)
+	for _, l := range w.legs {
+		// What it could not say to the DataNode, the DataNode sees.
+		_ = l.conn.Close()
+		l.wake.Signal()
+	}
+}

@@ -1,0 +1,133 @@
+package datanode
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/talos-log/talos/hdfs/internal/wire"
+)
+
+// Setup says how a block is opened; the zero value makes a new one.
+type Setup struct {
+	// Append opens a closed block of Length bytes under the generation stamp
+	// NewStamp, only to sync and finish it: it takes no data.
+	Append   bool
+	Length   int64
+	NewStamp uint64
+}
+
+// Connect opens a block on all of its DataNodes at once, and returns when each is
+// connected or has failed. If any has, all connections are closed and the writer
+// is nil. The caller must Finish or Abandon the writer.
+func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (*Writer, []*NodeError) {
+	nodes := block.GetLocations()
+	if len(nodes) == 0 {
+		return nil, []*NodeError{{Node: &wire.DatanodeInfo{}, Err: errors.New("the block has no DataNodes")}}
+	}
+	c = c.withDefaults()
+	w := &Writer{
+		config: c, fixed: s.Append, legs: make([]*leg, len(nodes)), senders: len(nodes),
+		dead: make(chan struct{}), rouse: make(chan struct{}, 1), newest: -1, touched: time.Now(),
+	}
+	w.offset, w.acknowledged = s.Length, s.Length
+	refused := make([]*NodeError, len(nodes))
+	var all sync.WaitGroup
+	for i, node := range nodes {
+		all.Go(func() {
+			conn, r, err := open(ctx, c, Address(node, c.UseHostname), operation(c, block, i, s))
+			if err != nil {
+				refused[i] = &NodeError{Node: node, Err: err}
+				return
+			}
+			w.legs[i] = newLeg(w, node, conn, r)
+		})
+	}
+	all.Wait()
+	if failed := w.failures(refused); len(failed) > 0 {
+		return nil, failed
+	}
+	for _, l := range w.legs {
+		w.gone.Go(l.send)
+		w.gone.Go(l.receive)
+	}
+	w.gone.Go(w.watch)
+	return w, nil
+}
+
+// failures returns the errors among refused, having closed the other connections
+// if there are any.
+func (w *Writer) failures(refused []*NodeError) (failed []*NodeError) {
+	for _, one := range refused {
+		if one != nil {
+			failed = append(failed, one)
+		}
+	}
+	for _, l := range w.legs {
+		if len(failed) > 0 && l != nil {
+			_ = l.conn.Close() // nothing was written
+		}
+	}
+	return failed
+}
+
+// open connects to one DataNode and waits until it has accepted the operation.
+func open(ctx context.Context, c Config, address string, op *wire.OpWriteBlock) (net.Conn, *bufio.Reader, error) {
+	conn, err := dial(ctx, c.Dial, address, c.ConnectTimeout)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := bufio.NewReaderSize(conn, maxAck)
+	if err := accept(ctx, c, conn, r, op); err != nil {
+		_ = conn.Close() // the first error tells more
+		return nil, nil, err
+	}
+	return conn, r, nil
+}
+
+func accept(ctx context.Context, c Config, conn net.Conn, r *bufio.Reader, op *wire.OpWriteBlock) error {
+	if err := conn.SetDeadline(time.Now().Add(c.ConnectTimeout)); err != nil {
+		return err
+	}
+	stop := interrupt(ctx, conn)
+	_, err := request(conn, r, opWriteBlock, op)
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("open block %d: %w", op.GetHeader().GetBase().GetBlock().GetBlockId(), err)
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+// operation is what the DataNode number i is asked for: to be a pipeline of its
+// own.
+func operation(c Config, block *wire.LocatedBlock, i int, s Setup) *wire.OpWriteBlock {
+	id, stage, stamp := block.GetBlock(), wire.Stage_PIPELINE_SETUP_CREATE, block.GetBlock().GetGenerationStamp()
+	if s.Append {
+		id = proto.CloneOf(id)
+		id.NumBytes = proto.Uint64(uint64(s.Length))
+		stage, stamp = wire.Stage_PIPELINE_SETUP_APPEND, s.NewStamp
+	}
+	op := &wire.OpWriteBlock{
+		Header:           &wire.OperationHeader{Base: &wire.BaseHeader{Block: id, Token: block.GetToken()}, ClientName: &c.ClientName},
+		Stage:            stage.Enum(),
+		PipelineSize:     proto.Uint32(1),
+		MinBytesReceived: proto.Uint64(uint64(s.Length)), MaxBytesReceived: proto.Uint64(uint64(s.Length)),
+		LatestGenerationStamp: &stamp,
+		RequestedChecksum:     &wire.Checksum{Type: wire.ChecksumType_CHECKSUM_CRC32C.Enum(), BytesPerChecksum: proto.Uint32(chunkBytes)},
+	}
+	if types := block.GetStorageTypes(); i < len(types) {
+		op.StorageType = types[i].Enum()
+	}
+	if ids := block.GetStorageIds(); i < len(ids) {
+		op.StorageId = &ids[i]
+	}
+	return op
+}
