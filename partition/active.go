@@ -30,8 +30,22 @@ type active struct {
 	appender storage.Appender
 	writer   *segment.Writer
 	created  time.Time
+	// issued is when the last append was.
+	issued time.Time
+	// roll is closed when the store asks for another segment.
+	roll <-chan struct{}
 	// end is the length that is acknowledged.
 	end int64
+}
+
+// asked tells whether the store would have the segment sealed.
+func (a *active) asked() bool {
+	select {
+	case <-a.roll:
+		return true
+	default:
+		return false
+	}
 }
 
 func (a *active) describe() openSegment {
@@ -46,6 +60,7 @@ const (
 	sealForAge      sealReason = "age"
 	sealForIdleness sealReason = "idle"
 	sealForClose    sealReason = "close"
+	sealForStore    sealReason = "store"
 )
 
 // fatalError marks an error after which the log must not go on.
@@ -104,11 +119,11 @@ func (l *Log) tryStart() error {
 	ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 	defer cancel()
 	id := storage.ID{Folder: l.id.String(), Name: name.String()}
-	appender, err := l.cfg.Store.Create(ctx, id, bytes)
+	appender, err := l.cfg.Store.Create(ctx, id, bytes, l.cfg.Topic.Config.Acknowledges())
 	if err != nil {
 		return storeError("create segment", id, err)
 	}
-	created := &active{name: name, id: id, appender: appender, writer: writer, created: time.Now(), end: writer.Size()}
+	created := &active{name: name, id: id, appender: appender, writer: writer, created: time.Now(), end: writer.Size(), roll: appender.Roll()}
 	next := l.rec
 	next.Tail = name.Number
 	if err := l.cfg.Records.Swap(ctx, l.rec, next); err != nil {

@@ -18,6 +18,9 @@ const (
 	// window bounds the bytes in flight. Each segment declares it: damage farther
 	// from the end of an unsealed segment can't be a torn append.
 	window = 32 << 20
+	// segmentReserve is how much a segment may grow after its limit was reached: by
+	// a group, a checkpoint and the footer.
+	segmentReserve = 3 * segment.MaxFrameBytes
 	// startRetry is how long after a failed start of a segment appends are refused
 	// without another attempt.
 	startRetry = 500 * time.Millisecond
@@ -71,7 +74,7 @@ func (l *Log) pump() error {
 			}
 			l.sealActive(why)
 		}
-		if !l.inbox.waiting() || len(l.inflight) >= maxInflight || l.inflightBytes+2*segment.MaxFrameBytes > window {
+		if l.commitDue() > 0 || !l.inbox.waiting() || len(l.inflight) >= maxInflight || l.inflightBytes+2*segment.MaxFrameBytes > window {
 			return nil
 		}
 		if l.active == nil {
@@ -92,6 +95,8 @@ func (l *Log) rollDue() sealReason {
 	switch {
 	case l.active == nil:
 		return ""
+	case l.active.asked():
+		return sealForStore
 	case l.active.writer.Size() >= l.maxSize:
 		return sealForSize
 	case time.Since(l.active.created) >= l.maxAge:
@@ -101,6 +106,14 @@ func (l *Log) rollDue() sealReason {
 	default:
 		return ""
 	}
+}
+
+// commitDue says how long the next append must wait for the store's interval.
+func (l *Log) commitDue() time.Duration {
+	if l.traits.CommitInterval <= 0 || l.active == nil {
+		return 0
+	}
+	return time.Until(l.active.issued.Add(l.traits.CommitInterval))
 }
 
 // appendGroup takes everything that waits and issues it as one append.
@@ -181,6 +194,7 @@ func (l *Log) meta(p *pending) segment.Meta {
 func (l *Log) issue(p *pending, frame []byte) {
 	a := l.active
 	p.size, p.end, p.issued = int64(len(frame)), a.writer.Size(), time.Now()
+	a.issued = p.issued
 	l.inflight = append(l.inflight, p)
 	l.inflightBytes += p.size
 	a.appender.Append(frame, func(err error) { l.inbox.complete(completion{from: a, err: err}) })

@@ -72,9 +72,13 @@ func (l *Log) blame(ctx context.Context, found error) error {
 func newLog(cfg Config) *Log {
 	id := cfg.id()
 	ctx, stop := context.WithCancelCause(context.Background())
+	traits := cfg.Store.Traits()
 	maxSize, maxAge := cfg.Topic.Config.SegmentLimits()
+	if traits.SegmentBytes > 0 {
+		maxSize = min(maxSize, max(talos.MinSegmentBytes, traits.SegmentBytes-segmentReserve))
+	}
 	return &Log{
-		cfg: cfg, id: id, maxSize: maxSize, maxAge: maxAge, traits: cfg.Store.Traits(),
+		cfg: cfg, id: id, maxSize: maxSize, maxAge: maxAge, traits: traits,
 		log:   cfg.Logger.With("topic", string(cfg.Topic.Name), "partition", cfg.Partition),
 		inbox: newInbox(), producers: newProducers(), lastUsed: time.Now(),
 		ctx: ctx, stop: stop, slots: make(chan struct{}, maxBackground), done: make(chan struct{}),

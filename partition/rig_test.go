@@ -203,13 +203,13 @@ type hooked struct {
 	traits  *storage.Traits
 }
 
-func (h *hooked) Create(ctx context.Context, id storage.ID, head []byte) (storage.Appender, error) {
+func (h *hooked) Create(ctx context.Context, id storage.ID, head []byte, d talos.Durability) (storage.Appender, error) {
 	if h.create != nil {
 		if err := h.create(id); err != nil {
 			return nil, err
 		}
 	}
-	a, err := h.Store.Create(ctx, id, head)
+	a, err := h.Store.Create(ctx, id, head, d)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,12 @@ func (l *Log) run() {
 			return
 		}
 		timer.Reset(l.untilDeadline())
+		var roll <-chan struct{}
+		if l.active != nil && len(l.inflight) == 0 {
+			roll = l.active.roll
+		}
 		select {
+		case <-roll:
 		case <-l.inbox.wake:
 		case <-timer.C:
 		case <-l.ctx.Done():
@@ -112,14 +117,22 @@ func (l *Log) untilDeadline() time.Duration {
 	switch {
 	case l.active == nil:
 	case len(l.inflight) > 0:
-		wait = min(wait, time.Until(l.inflight[0].issued.Add(appendTimeout)))
+		wait = l.orCommit(min(wait, time.Until(l.inflight[0].issued.Add(appendTimeout))))
 	default:
-		wait = min(wait, time.Until(l.active.created.Add(l.maxAge)))
+		wait = l.orCommit(min(wait, time.Until(l.active.created.Add(l.maxAge))))
 		if l.traits.IdleClose > 0 {
 			wait = min(wait, time.Until(l.lastUsed.Add(l.traits.IdleClose)))
 		}
 	}
 	return max(0, wait)
+}
+
+// orCommit is wait, or less if requests wait for the store's commit interval.
+func (l *Log) orCommit(wait time.Duration) time.Duration {
+	if due := l.commitDue(); due > 0 && l.inbox.waiting() {
+		return min(wait, due)
+	}
+	return wait
 }
 
 // finish ends the log: everything unanswered fails, nothing runs afterwards.

@@ -31,9 +31,12 @@ type ServerVersion struct {
 // InvalidTopicName and InvalidConfig before anything was done.
 func (c *Client) CreateTopic(ctx context.Context, name talos.TopicName, partitions int32, cfg talos.TopicConfig) (talos.Topic, error) {
 	const op = "sdk.CreateTopic"
+	if err := cfg.Validate(); err != nil {
+		return talos.Topic{}, err
+	}
 	answer, err := c.admin.CreateTopic(ctx, &talosv1.CreateTopicRequest{
 		Name: string(name), Partitions: partitions,
-		Config: &talosv1.TopicConfig{SegmentBytes: cfg.SegmentBytes, SegmentMs: cfg.SegmentMillis},
+		Config: toTopicConfig(cfg),
 	})
 	if err != nil {
 		return talos.Topic{}, c.callError(ctx, op, string(name), err)
@@ -113,9 +116,7 @@ func (c *Client) ServerVersion(ctx context.Context) (ServerVersion, error) {
 func toTopic(op string, t *talosv1.Topic) (talos.Topic, error) {
 	topic := talos.Topic{
 		Name: talos.TopicName(t.GetName()), Partitions: t.GetPartitions(),
-		Config: talos.TopicConfig{
-			SegmentBytes: t.GetConfig().GetSegmentBytes(), SegmentMillis: t.GetConfig().GetSegmentMs(),
-		},
+		Config: fromTopicConfig(t.GetConfig()),
 	}
 	if copy(topic.ID[:], t.GetId()) != len(topic.ID) || len(t.GetId()) != len(topic.ID) ||
 		topic.Partitions <= 0 || topic.Partitions > talos.MaxPartitions {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/talos-log/talos/talos"
 )
 
 // ID names a segment: a folder, and a name that is unique in it. Neither is a
@@ -25,12 +27,13 @@ func (id ID) String() string { return id.Folder + "/" + id.Name }
 // not do it, or that whether it did is unknown.
 type Store interface {
 	// Create makes a new segment that begins with head (at least one byte, durable
-	// when Create returns) and returns its only appender, ever. It fails with
+	// when Create returns) and returns its only appender, ever, for appends that are
+	// as durable as d says, or more. It fails with
 	// ErrExists if the id was created before. It returns only when a Recover by
 	// anybody, from then on, would stop the appender. After any other failure the
 	// segment may exist, now or later, with a part of head or none of it: the
 	// caller must not use that id again.
-	Create(ctx context.Context, id ID, head []byte) (Appender, error)
+	Create(ctx context.Context, id ID, head []byte, d talos.Durability) (Appender, error)
 
 	// Recover ends a segment that somebody else wrote. When it returns nil, no
 	// appender opened earlier can acknowledge another byte, the length is final,
@@ -78,6 +81,12 @@ type Appender interface {
 	// have been called and nothing is held anymore; calling it again, or after
 	// Seal, does nothing.
 	Abandon()
+
+	// Roll returns a channel that is closed when the store would have the segment
+	// sealed, and a new one begun only when there is something to append: it has
+	// fewer replicas than it could have by now, say, or too many segments are open.
+	// Nobody has to obey. Nil means that the store never asks.
+	Roll() <-chan struct{}
 }
 
 // Reader reads one segment. ReadAt may be called concurrently.
@@ -114,6 +123,13 @@ type Traits struct {
 	// IdleClose is the time after which an open segment without appends should be
 	// sealed; 0 means never.
 	IdleClose time.Duration
+	// CommitInterval is the least time from one append of a segment to the next:
+	// what comes in between is gathered into one. 0 means that each may be issued at
+	// once.
+	CommitInterval time.Duration
+	// SegmentBytes is the length beyond which a segment can't grow; it must be
+	// sealed some way before. 0 means that there is no such length.
+	SegmentBytes int64
 	// OrderedTail is true if bytes become durable in the order of the appends, so
 	// that only the last frame of an unsealed segment can be torn. Without it, any
 	// append in flight at a crash may be.

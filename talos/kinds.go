@@ -34,6 +34,7 @@ const (
 	NotServing         Kind = "NotServing"
 	QueueFull          Kind = "QueueFull"
 	StoreUnavailable   Kind = "StoreUnavailable"
+	TooFewReplicas     Kind = "TooFewReplicas"
 	MetaUnavailable    Kind = "MetaUnavailable"
 	StoreInUse         Kind = "StoreInUse"
 	CorruptSegment     Kind = "CorruptSegment"
@@ -140,6 +141,10 @@ var kinds = map[Kind]Class{
 	StoreUnavailable: {
 		codes.Unavailable, true, "the store can't be used",
 		"check the store (disk full? file system read-only? service down?); nothing acknowledged is lost",
+	},
+	TooFewReplicas: {
+		codes.Unavailable, true, "the store can't write as many replicas as it must",
+		"bring DataNodes back or add some (`hdfs dfsadmin -report` shows them); nothing acknowledged is lost",
 	},
 	MetaUnavailable: {
 		codes.Unavailable, true, "etcd can't be used",

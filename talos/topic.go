@@ -103,6 +103,8 @@ type TopicConfig struct {
 	// SegmentMillis is the age in milliseconds at which a segment is rolled; 0
 	// means DefaultSegmentAge, otherwise at least 1000.
 	SegmentMillis int64 `json:"segment_ms,omitempty"`
+	// Durability is what an acknowledgement means; empty means Sync.
+	Durability Durability `json:"durability,omitempty"`
 }
 
 // Validate returns an error of kind InvalidConfig that names every fault.
@@ -114,10 +116,21 @@ func (c TopicConfig) Validate() error {
 	if c.SegmentMillis != 0 && c.SegmentMillis < minSegmentMillis {
 		faults = append(faults, fmt.Errorf("segment_ms is %d, the least is %d", c.SegmentMillis, minSegmentMillis))
 	}
+	if err := c.Durability.Validate(); err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) == 0 {
 		return nil
 	}
 	return &Error{Kind: InvalidConfig, Op: "talos.TopicConfig", Cause: errors.Join(faults...)}
+}
+
+// Acknowledges returns what an acknowledgement means.
+func (c TopicConfig) Acknowledges() Durability {
+	if c.Durability == "" {
+		return Sync
+	}
+	return c.Durability
 }
 
 // SegmentLimits returns the size and the age at which a segment is rolled.

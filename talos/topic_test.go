@@ -72,16 +72,20 @@ func TestTopicConfig(t *testing.T) {
 	require.EqualValues(t, talos.DefaultSegmentBytes, bytes)
 	require.Equal(t, talos.DefaultSegmentAge, age)
 
+	require.Equal(t, talos.Sync, talos.TopicConfig{}.Acknowledges())
+	require.Equal(t, talos.Flush, talos.TopicConfig{Durability: talos.Flush}.Acknowledges())
+
 	set := talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes, SegmentMillis: 1500}
 	require.NoError(t, set.Validate())
 	bytes, age = set.SegmentLimits()
 	require.EqualValues(t, talos.MinSegmentBytes, bytes)
 	require.Equal(t, 1500*time.Millisecond, age)
 
-	err := talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes - 1, SegmentMillis: -1}.Validate()
+	err := talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes - 1, SegmentMillis: -1, Durability: "some"}.Validate()
 	require.ErrorIs(t, err, talos.InvalidConfig)
 	require.ErrorContains(t, err, "segment_bytes is 65535", "every fault is named")
 	require.ErrorContains(t, err, "segment_ms is -1")
+	require.ErrorContains(t, err, `durability is "some", want sync or flush`)
 }
 
 func TestPartitionID(t *testing.T) {

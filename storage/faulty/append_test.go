@@ -11,6 +11,7 @@ import (
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/faulty"
 	"github.com/talos-log/talos/storage/mem"
+	"github.com/talos-log/talos/talos"
 )
 
 // writer appends through a store with one fault on its n-th append.
@@ -25,7 +26,7 @@ func newWriter(t *testing.T, rule faulty.Rule) *writer {
 	t.Helper()
 	w := &writer{t: t, inner: mem.New()}
 	rule.Op = faulty.Append
-	a, err := faulty.New(w.inner, faulty.Rules(rule)).Create(t.Context(), id, []byte("head;"))
+	a, err := faulty.New(w.inner, faulty.Rules(rule)).Create(t.Context(), id, []byte("head;"), talos.Sync)
 	require.NoError(t, err)
 	w.appender = a
 	t.Cleanup(a.Abandon)

@@ -107,6 +107,9 @@ func (a *appender) Seal(ctx context.Context) error {
 	return a.store.call(ctx, Seal, a.id, func() error { return a.inner.Seal(ctx) })
 }
 
+// Roll implements storage.Appender.
+func (a *appender) Roll() <-chan struct{} { return a.inner.Roll() }
+
 // Abandon implements storage.Appender.
 func (a *appender) Abandon() {
 	a.dead.Store(true)

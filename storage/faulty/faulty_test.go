@@ -14,6 +14,7 @@ import (
 	"github.com/talos-log/talos/storage/faulty"
 	"github.com/talos-log/talos/storage/mem"
 	"github.com/talos-log/talos/storage/storagetest"
+	"github.com/talos-log/talos/talos"
 )
 
 var (
@@ -32,11 +33,11 @@ func TestWithoutFaultsItIsAStore(t *testing.T) {
 // or, for create and seal, on a new one.
 var calls = map[faulty.Op]func(context.Context, storage.Store) error{
 	faulty.Create: func(ctx context.Context, s storage.Store) error {
-		_, err := s.Create(ctx, storage.ID{Folder: "topic", Name: "new"}, []byte("head"))
+		_, err := s.Create(ctx, storage.ID{Folder: "topic", Name: "new"}, []byte("head"), talos.Sync)
 		return err
 	},
 	faulty.Seal: func(ctx context.Context, s storage.Store) error {
-		a, err := s.Create(ctx, storage.ID{Folder: "topic", Name: "new"}, []byte("head"))
+		a, err := s.Create(ctx, storage.ID{Folder: "topic", Name: "new"}, []byte("head"), talos.Sync)
 		return errors.Join(err, a.Seal(ctx))
 	},
 	faulty.Recover: func(ctx context.Context, s storage.Store) error { _, err := s.Recover(ctx, id); return err },
@@ -66,7 +67,7 @@ func observe(t *testing.T) *observed {
 	t.Helper()
 	o := &observed{reached: map[faulty.Op]bool{}}
 	inner := mem.New()
-	a, err := inner.Create(t.Context(), id, []byte("head"))
+	a, err := inner.Create(t.Context(), id, []byte("head"), talos.Sync)
 	require.NoError(t, err)
 	require.NoError(t, a.Seal(t.Context()))
 	o.Store = faulty.New(inner, func(c faulty.Call) faulty.Fault {
@@ -121,9 +122,9 @@ func TestEachSortOfCallCanFail(t *testing.T) {
 func TestAnAmbiguousCreateLeavesASegmentThatNobodyWrites(t *testing.T) {
 	inner := mem.New()
 	s := faulty.New(inner, faulty.Rules(faulty.Rule{Op: faulty.Create, Fault: faulty.Fault{After: faulty.Fail(errDisk)}}))
-	_, err := s.Create(t.Context(), id, []byte("head"))
+	_, err := s.Create(t.Context(), id, []byte("head"), talos.Sync)
 	require.ErrorIs(t, err, errDisk)
-	_, err = inner.Create(t.Context(), id, []byte("head"))
+	_, err = inner.Create(t.Context(), id, []byte("head"), talos.Sync)
 	require.ErrorIs(t, err, storage.ErrExists)
 }
 

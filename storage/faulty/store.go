@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 // Store is a storage.Store with faults.
@@ -28,10 +29,10 @@ func New(inner storage.Store, hook Hook) *Store {
 
 // Create implements storage.Store. If the After step fails, the segment exists
 // and its appender has been abandoned.
-func (s *Store) Create(ctx context.Context, id storage.ID, head []byte) (storage.Appender, error) {
+func (s *Store) Create(ctx context.Context, id storage.ID, head []byte, d talos.Durability) (storage.Appender, error) {
 	var inner storage.Appender
 	err := s.call(ctx, Create, id, func() (err error) {
-		inner, err = s.inner.Create(ctx, id, head)
+		inner, err = s.inner.Create(ctx, id, head, d)
 		return err
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func content(t *testing.T, n talos.SegmentName, records int, sealed bool) (all [
 // put stores a segment's bytes under a name.
 func put(t *testing.T, store storage.Store, n talos.SegmentName, b []byte) {
 	t.Helper()
-	a, err := store.Create(t.Context(), storage.ID{Folder: talos.PartitionID{Topic: topic, Number: 3}.String(), Name: n.String()}, b)
+	a, err := store.Create(t.Context(), storage.ID{Folder: talos.PartitionID{Topic: topic, Number: 3}.String(), Name: n.String()}, b, talos.Sync)
 	require.NoError(t, err)
 	require.NoError(t, a.Seal(t.Context()))
 }

@@ -94,6 +94,9 @@ func (a *appender) Seal(ctx context.Context) error {
 	return nil
 }
 
+// Roll implements storage.Appender: it never asks.
+func (*appender) Roll() <-chan struct{} { return nil }
+
 // Abandon implements storage.Appender.
 func (a *appender) Abandon() {
 	// The background context never ends, so the one error can't come.

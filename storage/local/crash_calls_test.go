@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 // crashFolders are where the scripts create segments.
@@ -53,7 +54,7 @@ func (s *crashScript) create() {
 	p.sent = p.head
 	s.promises = append(s.promises, p)
 	s.call("create "+p.id.String(), func() error {
-		a, err := s.store.Create(s.ctx, p.id, p.head)
+		a, err := s.store.Create(s.ctx, p.id, p.head, talos.Sync)
 		return s.note(err, func() error {
 			p.present, p.acked, p.appender = true, max(p.acked, len(p.head)), a
 			return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/local"
 	"github.com/talos-log/talos/storage/local/crashfs"
+	"github.com/talos-log/talos/talos"
 )
 
 // promise is what a store has promised of one segment.
@@ -135,7 +136,7 @@ func (s *crashScript) removeAgain(store *local.Store, found map[storage.ID][]byt
 func (s *crashScript) createMore(store *local.Store, found map[storage.ID][]byte, folders []string) error {
 	for _, folder := range folders {
 		id := storage.ID{Folder: folder, Name: "later"}
-		a, err := store.Create(s.ctx, id, []byte("head"))
+		a, err := store.Create(s.ctx, id, []byte("head"), talos.Sync)
 		if err != nil {
 			return err
 		}

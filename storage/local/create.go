@@ -10,10 +10,12 @@ import (
 	"strings"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
-// Create implements storage.Store. See the package comment for its steps.
-func (s *Store) Create(ctx context.Context, id storage.ID, head []byte) (storage.Appender, error) {
+// Create implements storage.Store. See the package comment for its steps. All
+// appends are synced: nothing weaker would be much faster.
+func (s *Store) Create(ctx context.Context, id storage.ID, head []byte, _ talos.Durability) (storage.Appender, error) {
 	const op = "local.Create"
 	if err := check(ctx, op, id); err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func TestARootThatHasGoneIsNeverTakenForAnEmptyOne(t *testing.T) {
 			s := open(t, root, local.Options{})
 			require.NoError(t, create(t, s, id).Seal(t.Context()))
 			require.NoError(t, vanish(root))
-			_, createErr := s.Create(t.Context(), storage.ID{Folder: "topic/0", Name: "b"}, []byte("head"))
+			_, createErr := s.Create(t.Context(), storage.ID{Folder: "topic/0", Name: "b"}, []byte("head"), talos.Sync)
 			_, recoverErr := s.Recover(t.Context(), id)
 			_, openErr := s.Open(t.Context(), id)
 			_, listErr := s.List(t.Context(), "topic/0")
@@ -190,6 +190,6 @@ func TestFailuresOfTheDiskInTheOtherCalls(t *testing.T) {
 
 func TestANameThatIsTooLongForTheFileSystemIsInvalid(t *testing.T) {
 	s := open(t, t.TempDir(), local.Options{})
-	_, err := s.Create(t.Context(), storage.ID{Name: strings.Repeat("n", 256)}, []byte("head"))
+	_, err := s.Create(t.Context(), storage.ID{Name: strings.Repeat("n", 256)}, []byte("head"), talos.Sync)
 	require.ErrorIs(t, err, storage.ErrInvalid)
 }

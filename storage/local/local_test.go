@@ -12,6 +12,7 @@ import (
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/local"
 	"github.com/talos-log/talos/storage/storagetest"
+	"github.com/talos-log/talos/talos"
 )
 
 var id = storage.ID{Folder: "topic/0", Name: "a"}
@@ -31,7 +32,7 @@ func open(t *testing.T, root string, opts local.Options) *local.Store {
 // create makes a segment whose appender is given up when the test ends.
 func create(t *testing.T, s storage.Store, id storage.ID) storage.Appender {
 	t.Helper()
-	a, err := s.Create(t.Context(), id, []byte("head"))
+	a, err := s.Create(t.Context(), id, []byte("head"), talos.Sync)
 	require.NoError(t, err)
 	t.Cleanup(a.Abandon)
 	return a

@@ -18,6 +18,7 @@ import (
 
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/local"
+	"github.com/talos-log/talos/talos"
 )
 
 // holderRoot, in the environment, makes the test binary a process that creates
@@ -39,7 +40,7 @@ func hold(root string) error {
 	if err != nil {
 		return err
 	}
-	a, err := s.Create(context.Background(), id, []byte("head"))
+	a, err := s.Create(context.Background(), id, []byte("head"), talos.Sync)
 	if err != nil {
 		return err
 	}

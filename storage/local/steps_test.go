@@ -111,7 +111,7 @@ func TestACreateThatFailsAtAnyStepHoldsNothing(t *testing.T) {
 				}
 				return nil
 			}, nil)
-			_, err := s.Create(t.Context(), id, []byte("head"))
+			_, err := s.Create(t.Context(), id, []byte("head"), talos.Sync)
 			require.ErrorIs(t, err, talos.StoreUnavailable)
 			require.ErrorIs(t, err, syscall.EIO)
 			if step != createSteps[0] {
@@ -126,7 +126,7 @@ func TestACreateThatFailsAtAnyStepHoldsNothing(t *testing.T) {
 			}
 			_, err = s.Recover(t.Context(), id)
 			require.ErrorIs(t, err, storage.ErrNotFound)
-			_, err = s.Create(t.Context(), id, []byte("head"))
+			_, err = s.Create(t.Context(), id, []byte("head"), talos.Sync)
 			require.NoError(t, err, "nothing of the failed one is in the way")
 		})
 	}
@@ -196,7 +196,7 @@ func TestARootThatIsOpenedInTheMidstOfCreateMayFailItButNeverBreaksIt(t *testing
 					open(t, root, local.Options{})
 				}
 			})
-			a, err := s.Create(t.Context(), id, []byte("head"))
+			a, err := s.Create(t.Context(), id, []byte("head"), talos.Sync)
 			if i == 0 { // not locked yet, so it looks like a crashed one's
 				require.ErrorIs(t, err, talos.StoreUnavailable)
 				return

@@ -9,6 +9,7 @@ import (
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/mem"
 	"github.com/talos-log/talos/storage/storagetest"
+	"github.com/talos-log/talos/talos"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -23,7 +24,7 @@ func TestTraits(t *testing.T) {
 
 func TestIdleSegmentsCostNoGoroutine(t *testing.T) {
 	s := mem.New()
-	appender, err := s.Create(t.Context(), storage.ID{Folder: "topic", Name: "a"}, []byte("head"))
+	appender, err := s.Create(t.Context(), storage.ID{Folder: "topic", Name: "a"}, []byte("head"), talos.Sync)
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	appender.Append([]byte("x"), func(err error) { done <- err })
@@ -40,7 +41,7 @@ func TestSealedSegmentsAreListedAsSealed(t *testing.T) {
 		"recovered": func(id storage.ID, _ storage.Appender) { _, err := s.Recover(t.Context(), id); require.NoError(t, err) },
 	} {
 		id := storage.ID{Folder: "topic", Name: name}
-		appender, err := s.Create(t.Context(), id, []byte("head"))
+		appender, err := s.Create(t.Context(), id, []byte("head"), talos.Sync)
 		require.NoError(t, err)
 		end(id, appender)
 	}
@@ -56,7 +57,7 @@ func TestSealedSegmentsAreListedAsSealed(t *testing.T) {
 func TestRemoveStopsTheAppenderAndLeavesOpenReaders(t *testing.T) {
 	s := mem.New()
 	id := storage.ID{Folder: "topic", Name: "a"}
-	appender, err := s.Create(t.Context(), id, []byte("head"))
+	appender, err := s.Create(t.Context(), id, []byte("head"), talos.Sync)
 	require.NoError(t, err)
 	r, err := s.Open(t.Context(), id)
 	require.NoError(t, err)

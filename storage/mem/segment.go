@@ -75,6 +75,9 @@ func (s *segment) Seal(ctx context.Context) error {
 	return nil
 }
 
+// Roll implements storage.Appender: it never asks.
+func (*segment) Roll() <-chan struct{} { return nil }
+
 // Abandon implements storage.Appender.
 func (s *segment) Abandon() {
 	// The background context never ends, so the one error can't come.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 // Store is a storage.Store in memory. Share the one Store among those that
@@ -24,7 +25,7 @@ func New() *Store {
 }
 
 // Create implements storage.Store.
-func (s *Store) Create(ctx context.Context, id storage.ID, head []byte) (storage.Appender, error) {
+func (s *Store) Create(ctx context.Context, id storage.ID, head []byte, _ talos.Durability) (storage.Appender, error) {
 	if err := check(ctx, "mem.Create", id); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 var argumentTests = []test{
@@ -63,7 +64,7 @@ var argumentTests = []test{
 // callAll makes every call of a store on one id and returns the errors.
 func callAll(ctx context.Context, s storage.Store, id storage.ID) map[string]error {
 	errs := map[string]error{}
-	_, errs["Create"] = s.Create(ctx, id, []byte("head"))
+	_, errs["Create"] = s.Create(ctx, id, []byte("head"), talos.Sync)
 	_, errs["Recover"] = s.Recover(ctx, id)
 	_, errs["Open"] = s.Open(ctx, id)
 	_, errs["List"] = s.List(ctx, id.Folder)

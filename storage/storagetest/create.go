@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 var createTests = []test{
@@ -33,7 +34,7 @@ var createTests = []test{
 		appenders, errs := make([]storage.Appender, tries), make([]error, tries)
 		var wg sync.WaitGroup
 		for i := range tries {
-			wg.Go(func() { appenders[i], errs[i] = s.Create(t.Context(), id("a"), []byte{byte('a' + i)}) })
+			wg.Go(func() { appenders[i], errs[i] = s.Create(t.Context(), id("a"), []byte{byte('a' + i)}, talos.Sync) })
 		}
 		wg.Wait()
 		winner := -1
@@ -73,6 +74,6 @@ var ends = map[string]func(*segment){
 
 func requireExists(t *testing.T, s storage.Store, id storage.ID) {
 	t.Helper()
-	_, err := s.Create(t.Context(), id, []byte("another head"))
+	_, err := s.Create(t.Context(), id, []byte("another head"), talos.Sync)
 	require.ErrorIs(t, err, storage.ErrExists)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 // recoverTests follow a zombie: an appender that goes on after somebody else
@@ -175,7 +176,7 @@ func raceWithCreate(t *testing.T, s storage.Store, id storage.ID) {
 		}
 	}()
 	head := []byte("head")
-	appender, err := s.Create(t.Context(), id, head)
+	appender, err := s.Create(t.Context(), id, head, talos.Sync)
 	close(created)
 	r := eventually(t, found, "Recover returned")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 // patience is how long the suite waits for what must happen; only a store that
@@ -43,7 +44,7 @@ func id(name string) storage.ID { return storage.ID{Folder: "topic/0", Name: nam
 func create(t *testing.T, s storage.Store, id storage.ID) *segment {
 	t.Helper()
 	head := []byte("head of " + id.Name + ";")
-	appender, err := s.Create(t.Context(), id, head)
+	appender, err := s.Create(t.Context(), id, head, talos.Sync)
 	require.NoError(t, err)
 	t.Cleanup(appender.Abandon)
 	return &segment{

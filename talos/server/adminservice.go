@@ -24,10 +24,7 @@ type adminService struct {
 func (s *adminService) CreateTopic(ctx context.Context, request *talosv1.CreateTopicRequest) (*talosv1.CreateTopicResponse, error) {
 	topic := talos.Topic{
 		Name: talos.TopicName(request.GetName()), ID: talos.NewTopicID(), Partitions: request.GetPartitions(),
-		Config: talos.TopicConfig{
-			SegmentBytes:  request.GetConfig().GetSegmentBytes(),
-			SegmentMillis: request.GetConfig().GetSegmentMs(),
-		},
+		Config: fromTopicConfig(request.GetConfig()),
 	}
 	if err := validateTopic(topic); err != nil {
 		return nil, err
@@ -170,6 +167,6 @@ func (s *adminService) Version(context.Context, *talosv1.VersionRequest) (*talos
 func toTopic(topic talos.Topic) *talosv1.Topic {
 	return &talosv1.Topic{
 		Name: string(topic.Name), Id: topic.ID[:], Partitions: topic.Partitions,
-		Config: &talosv1.TopicConfig{SegmentBytes: topic.Config.SegmentBytes, SegmentMs: topic.Config.SegmentMillis},
+		Config: toTopicConfig(topic.Config),
 	}
 }

@@ -74,12 +74,12 @@ type gatedStore struct {
 	owner *owner
 }
 
-func (s gatedStore) Create(_ context.Context, id storage.ID, head []byte) (storage.Appender, error) {
+func (s gatedStore) Create(_ context.Context, id storage.ID, head []byte, d talos.Durability) (storage.Appender, error) {
 	var inner storage.Appender
 	s.owner.world.tries(id.Name)
 	err := s.owner.wait(doCreate, id.Name, func() (string, error) {
 		var err error
-		inner, err = s.Store.Create(background, id, head)
+		inner, err = s.Store.Create(background, id, head, d)
 		return "", err
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
 )
 
 // Store returns a store that reports each operation to the trap and each append
@@ -27,12 +28,12 @@ func opIn(folder string, op Op) Op {
 	return manifest + op
 }
 
-func (s *store) Create(ctx context.Context, id storage.ID, head []byte) (storage.Appender, error) {
+func (s *store) Create(ctx context.Context, id storage.ID, head []byte, d talos.Durability) (storage.Appender, error) {
 	step := s.trap.begin(opIn(id.Folder, Create))
 	if step.half() {
 		head = head[:len(head)/2]
 	}
-	inner, err := s.Store.Create(ctx, id, head)
+	inner, err := s.Store.Create(ctx, id, head, d)
 	step.at(Half)
 	step.at(After)
 	if err != nil {

@@ -145,7 +145,7 @@ func TestTopicsThatCannotBe(t *testing.T) {
 	for _, partitions := range []int32{0, -1, math.MinInt32, talos.MaxPartitions + 1, math.MaxInt32} {
 		require.Equal(t, string(talos.InvalidConfig), kindOf(create("t", partitions, nil)), "%d partitions", partitions)
 	}
-	for _, config := range []*talosv1.TopicConfig{{SegmentBytes: -1}, {SegmentBytes: 1}, {SegmentMs: math.MinInt64}, {SegmentMs: 1}} {
+	for _, config := range []*talosv1.TopicConfig{{SegmentBytes: -1}, {SegmentBytes: 1}, {SegmentMs: math.MinInt64}, {SegmentMs: 1}, {Durability: 99}} {
 		require.Equal(t, string(talos.InvalidConfig), kindOf(create("t", 1, config)), "%v", config)
 	}
 	require.Equal(t, string(talos.TopicExists), kindOf(create(string(topic), 1, nil)))

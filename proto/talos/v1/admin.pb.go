@@ -21,11 +21,65 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Durability is what an acknowledgement says of a record.
+type Durability int32
+
+const (
+	// As SYNC.
+	Durability_DURABILITY_UNSPECIFIED Durability = 0
+	// Synced to disk, on HDFS by every DataNode of the segment.
+	Durability_DURABILITY_SYNC Durability = 1
+	// On HDFS, in the memory of every DataNode of the segment.
+	Durability_DURABILITY_FLUSH Durability = 2
+)
+
+// Enum value maps for Durability.
+var (
+	Durability_name = map[int32]string{
+		0: "DURABILITY_UNSPECIFIED",
+		1: "DURABILITY_SYNC",
+		2: "DURABILITY_FLUSH",
+	}
+	Durability_value = map[string]int32{
+		"DURABILITY_UNSPECIFIED": 0,
+		"DURABILITY_SYNC":        1,
+		"DURABILITY_FLUSH":       2,
+	}
+)
+
+func (x Durability) Enum() *Durability {
+	p := new(Durability)
+	*p = x
+	return p
+}
+
+func (x Durability) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Durability) Descriptor() protoreflect.EnumDescriptor {
+	return file_talos_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (Durability) Type() protoreflect.EnumType {
+	return &file_talos_v1_admin_proto_enumTypes[0]
+}
+
+func (x Durability) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Durability.Descriptor instead.
+func (Durability) EnumDescriptor() ([]byte, []int) {
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
 type TopicConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0 means the node's default, in both.
-	SegmentBytes  int64 `protobuf:"varint,1,opt,name=segment_bytes,json=segmentBytes,proto3" json:"segment_bytes,omitempty"`
-	SegmentMs     int64 `protobuf:"varint,2,opt,name=segment_ms,json=segmentMs,proto3" json:"segment_ms,omitempty"`
+	SegmentBytes  int64      `protobuf:"varint,1,opt,name=segment_bytes,json=segmentBytes,proto3" json:"segment_bytes,omitempty"`
+	SegmentMs     int64      `protobuf:"varint,2,opt,name=segment_ms,json=segmentMs,proto3" json:"segment_ms,omitempty"`
+	Durability    Durability `protobuf:"varint,3,opt,name=durability,proto3,enum=talos.v1.Durability" json:"durability,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -72,6 +126,13 @@ func (x *TopicConfig) GetSegmentMs() int64 {
 		return x.SegmentMs
 	}
 	return 0
+}
+
+func (x *TopicConfig) GetDurability() Durability {
+	if x != nil {
+		return x.Durability
+	}
+	return Durability_DURABILITY_UNSPECIFIED
 }
 
 type Topic struct {
@@ -780,11 +841,14 @@ var File_talos_v1_admin_proto protoreflect.FileDescriptor
 
 const file_talos_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14talos/v1/admin.proto\x12\btalos.v1\"Q\n" +
+	"\x14talos/v1/admin.proto\x12\btalos.v1\"\x87\x01\n" +
 	"\vTopicConfig\x12#\n" +
 	"\rsegment_bytes\x18\x01 \x01(\x03R\fsegmentBytes\x12\x1d\n" +
 	"\n" +
-	"segment_ms\x18\x02 \x01(\x03R\tsegmentMs\"z\n" +
+	"segment_ms\x18\x02 \x01(\x03R\tsegmentMs\x124\n" +
+	"\n" +
+	"durability\x18\x03 \x01(\x0e2\x14.talos.v1.DurabilityR\n" +
+	"durability\"z\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\fR\x02id\x12\x1e\n" +
@@ -829,7 +893,12 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x17\n" +
 	"\anode_id\x18\x03 \x01(\tR\x06nodeId\x12(\n" +
 	"\x10max_record_bytes\x18\x04 \x01(\x05R\x0emaxRecordBytes\x12&\n" +
-	"\x0fmax_batch_bytes\x18\x05 \x01(\x05R\rmaxBatchBytes2\xeb\x02\n" +
+	"\x0fmax_batch_bytes\x18\x05 \x01(\x05R\rmaxBatchBytes*S\n" +
+	"\n" +
+	"Durability\x12\x1a\n" +
+	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fDURABILITY_SYNC\x10\x01\x12\x14\n" +
+	"\x10DURABILITY_FLUSH\x10\x022\xeb\x02\n" +
 	"\x05Admin\x12J\n" +
 	"\vCreateTopic\x12\x1c.talos.v1.CreateTopicRequest\x1a\x1d.talos.v1.CreateTopicResponse\x12J\n" +
 	"\vDeleteTopic\x12\x1c.talos.v1.DeleteTopicRequest\x1a\x1d.talos.v1.DeleteTopicResponse\x12G\n" +
@@ -850,48 +919,51 @@ func file_talos_v1_admin_proto_rawDescGZIP() []byte {
 	return file_talos_v1_admin_proto_rawDescData
 }
 
+var file_talos_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_talos_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_talos_v1_admin_proto_goTypes = []any{
-	(*TopicConfig)(nil),         // 0: talos.v1.TopicConfig
-	(*Topic)(nil),               // 1: talos.v1.Topic
-	(*CreateTopicRequest)(nil),  // 2: talos.v1.CreateTopicRequest
-	(*CreateTopicResponse)(nil), // 3: talos.v1.CreateTopicResponse
-	(*DeleteTopicRequest)(nil),  // 4: talos.v1.DeleteTopicRequest
-	(*DeleteTopicResponse)(nil), // 5: talos.v1.DeleteTopicResponse
-	(*ListTopicsRequest)(nil),   // 6: talos.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),  // 7: talos.v1.ListTopicsResponse
-	(*MetadataRequest)(nil),     // 8: talos.v1.MetadataRequest
-	(*MetadataResponse)(nil),    // 9: talos.v1.MetadataResponse
-	(*TopicMetadata)(nil),       // 10: talos.v1.TopicMetadata
-	(*PartitionMetadata)(nil),   // 11: talos.v1.PartitionMetadata
-	(*Node)(nil),                // 12: talos.v1.Node
-	(*VersionRequest)(nil),      // 13: talos.v1.VersionRequest
-	(*VersionResponse)(nil),     // 14: talos.v1.VersionResponse
+	(Durability)(0),             // 0: talos.v1.Durability
+	(*TopicConfig)(nil),         // 1: talos.v1.TopicConfig
+	(*Topic)(nil),               // 2: talos.v1.Topic
+	(*CreateTopicRequest)(nil),  // 3: talos.v1.CreateTopicRequest
+	(*CreateTopicResponse)(nil), // 4: talos.v1.CreateTopicResponse
+	(*DeleteTopicRequest)(nil),  // 5: talos.v1.DeleteTopicRequest
+	(*DeleteTopicResponse)(nil), // 6: talos.v1.DeleteTopicResponse
+	(*ListTopicsRequest)(nil),   // 7: talos.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),  // 8: talos.v1.ListTopicsResponse
+	(*MetadataRequest)(nil),     // 9: talos.v1.MetadataRequest
+	(*MetadataResponse)(nil),    // 10: talos.v1.MetadataResponse
+	(*TopicMetadata)(nil),       // 11: talos.v1.TopicMetadata
+	(*PartitionMetadata)(nil),   // 12: talos.v1.PartitionMetadata
+	(*Node)(nil),                // 13: talos.v1.Node
+	(*VersionRequest)(nil),      // 14: talos.v1.VersionRequest
+	(*VersionResponse)(nil),     // 15: talos.v1.VersionResponse
 }
 var file_talos_v1_admin_proto_depIdxs = []int32{
-	0,  // 0: talos.v1.Topic.config:type_name -> talos.v1.TopicConfig
-	0,  // 1: talos.v1.CreateTopicRequest.config:type_name -> talos.v1.TopicConfig
-	1,  // 2: talos.v1.CreateTopicResponse.topic:type_name -> talos.v1.Topic
-	1,  // 3: talos.v1.ListTopicsResponse.topics:type_name -> talos.v1.Topic
-	10, // 4: talos.v1.MetadataResponse.topics:type_name -> talos.v1.TopicMetadata
-	12, // 5: talos.v1.MetadataResponse.nodes:type_name -> talos.v1.Node
-	1,  // 6: talos.v1.TopicMetadata.topic:type_name -> talos.v1.Topic
-	11, // 7: talos.v1.TopicMetadata.partitions:type_name -> talos.v1.PartitionMetadata
-	2,  // 8: talos.v1.Admin.CreateTopic:input_type -> talos.v1.CreateTopicRequest
-	4,  // 9: talos.v1.Admin.DeleteTopic:input_type -> talos.v1.DeleteTopicRequest
-	6,  // 10: talos.v1.Admin.ListTopics:input_type -> talos.v1.ListTopicsRequest
-	8,  // 11: talos.v1.Admin.Metadata:input_type -> talos.v1.MetadataRequest
-	13, // 12: talos.v1.Admin.Version:input_type -> talos.v1.VersionRequest
-	3,  // 13: talos.v1.Admin.CreateTopic:output_type -> talos.v1.CreateTopicResponse
-	5,  // 14: talos.v1.Admin.DeleteTopic:output_type -> talos.v1.DeleteTopicResponse
-	7,  // 15: talos.v1.Admin.ListTopics:output_type -> talos.v1.ListTopicsResponse
-	9,  // 16: talos.v1.Admin.Metadata:output_type -> talos.v1.MetadataResponse
-	14, // 17: talos.v1.Admin.Version:output_type -> talos.v1.VersionResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	0,  // 0: talos.v1.TopicConfig.durability:type_name -> talos.v1.Durability
+	1,  // 1: talos.v1.Topic.config:type_name -> talos.v1.TopicConfig
+	1,  // 2: talos.v1.CreateTopicRequest.config:type_name -> talos.v1.TopicConfig
+	2,  // 3: talos.v1.CreateTopicResponse.topic:type_name -> talos.v1.Topic
+	2,  // 4: talos.v1.ListTopicsResponse.topics:type_name -> talos.v1.Topic
+	11, // 5: talos.v1.MetadataResponse.topics:type_name -> talos.v1.TopicMetadata
+	13, // 6: talos.v1.MetadataResponse.nodes:type_name -> talos.v1.Node
+	2,  // 7: talos.v1.TopicMetadata.topic:type_name -> talos.v1.Topic
+	12, // 8: talos.v1.TopicMetadata.partitions:type_name -> talos.v1.PartitionMetadata
+	3,  // 9: talos.v1.Admin.CreateTopic:input_type -> talos.v1.CreateTopicRequest
+	5,  // 10: talos.v1.Admin.DeleteTopic:input_type -> talos.v1.DeleteTopicRequest
+	7,  // 11: talos.v1.Admin.ListTopics:input_type -> talos.v1.ListTopicsRequest
+	9,  // 12: talos.v1.Admin.Metadata:input_type -> talos.v1.MetadataRequest
+	14, // 13: talos.v1.Admin.Version:input_type -> talos.v1.VersionRequest
+	4,  // 14: talos.v1.Admin.CreateTopic:output_type -> talos.v1.CreateTopicResponse
+	6,  // 15: talos.v1.Admin.DeleteTopic:output_type -> talos.v1.DeleteTopicResponse
+	8,  // 16: talos.v1.Admin.ListTopics:output_type -> talos.v1.ListTopicsResponse
+	10, // 17: talos.v1.Admin.Metadata:output_type -> talos.v1.MetadataResponse
+	15, // 18: talos.v1.Admin.Version:output_type -> talos.v1.VersionResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_talos_v1_admin_proto_init() }
@@ -904,13 +976,14 @@ func file_talos_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_v1_admin_proto_rawDesc), len(file_talos_v1_admin_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_talos_v1_admin_proto_goTypes,
 		DependencyIndexes: file_talos_v1_admin_proto_depIdxs,
+		EnumInfos:         file_talos_v1_admin_proto_enumTypes,
 		MessageInfos:      file_talos_v1_admin_proto_msgTypes,
 	}.Build()
 	File_talos_v1_admin_proto = out.File

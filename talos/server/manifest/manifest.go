@@ -23,7 +23,7 @@ func Write(ctx context.Context, store storage.Store, m Manifest) error {
 		return fmt.Errorf("manifest of %s: %w", m.Topic.Name, err)
 	}
 	id := storage.ID{Folder: m.Topic.ID.String(), Name: name(m.Version, rand.Uint32())}
-	appender, err := store.Create(ctx, id, content)
+	appender, err := store.Create(ctx, id, content, talos.Sync)
 	if err != nil {
 		return fmt.Errorf("manifest %s: %w", id, err)
 	}

@@ -161,7 +161,7 @@ func TestADamagedVersionIsPassedOver(t *testing.T) {
 
 func put(t *testing.T, store storage.Store, name string, content []byte) {
 	t.Helper()
-	a, err := store.Create(t.Context(), storage.ID{Folder: someTopic.ID.String(), Name: name}, content)
+	a, err := store.Create(t.Context(), storage.ID{Folder: someTopic.ID.String(), Name: name}, content, talos.Sync)
 	require.NoError(t, err)
 	require.NoError(t, a.Seal(t.Context()))
 }

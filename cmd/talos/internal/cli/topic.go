@@ -27,13 +27,14 @@ type topicJSON struct {
 	Partitions   int32  `json:"partitions" doc:"how many partitions it has"`
 	SegmentBytes int64  `json:"segment_bytes" doc:"size in bytes at which a segment is rolled"`
 	SegmentMS    int64  `json:"segment_ms" doc:"age in milliseconds at which a segment is rolled"`
+	Durability   string `json:"durability" doc:"what an acknowledgement means: sync or flush"`
 }
 
 func toTopicJSON(t talos.Topic) topicJSON {
 	bytes, age := t.Config.SegmentLimits()
 	return topicJSON{
 		Name: string(t.Name), ID: t.ID.String(), Partitions: t.Partitions,
-		SegmentBytes: bytes, SegmentMS: age.Milliseconds(),
+		SegmentBytes: bytes, SegmentMS: age.Milliseconds(), Durability: string(t.Config.Acknowledges()),
 	}
 }
 

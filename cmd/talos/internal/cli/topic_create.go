@@ -14,6 +14,7 @@ func newTopicCreate(s *settings) *cobra.Command {
 		partitions   int32
 		segmentBytes int64
 		segmentAge   time.Duration
+		durability   string
 	)
 	cmd := &cobra.Command{
 		Use:   "create TOPIC",
@@ -26,9 +27,10 @@ partitions can be written and read in parallel.`,
 	cmd.Flags().Int32Var(&partitions, "partitions", 1, "have `N` partitions")
 	cmd.Flags().Int64Var(&segmentBytes, "segment-bytes", 0, "roll a segment at `BYTES` (default 256 MiB)")
 	cmd.Flags().DurationVar(&segmentAge, "segment-age", 0, "roll a segment at this `AGE`, as in 90m (default 24h)")
+	cmd.Flags().StringVar(&durability, "durability", "", "acknowledge when `sync`ed to disk (default), or on HDFS already when flushed to\nall replicas' memory: flush")
 	out := outputFlag(cmd, topicJSON{})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg := talos.TopicConfig{SegmentBytes: segmentBytes, SegmentMillis: segmentAge.Milliseconds()}
+		cfg := talos.TopicConfig{SegmentBytes: segmentBytes, SegmentMillis: segmentAge.Milliseconds(), Durability: talos.Durability(durability)}
 		return s.withClient(cmd, func(ctx context.Context, client *sdk.Client) error {
 			topic, err := client.CreateTopic(ctx, talos.TopicName(args[0]), partitions, cfg)
 			if err != nil {

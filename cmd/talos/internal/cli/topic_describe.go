@@ -55,6 +55,8 @@ func (d descriptionJSON) print(w io.Writer) error {
 		fmt.Sprintf("partitions\t%d", d.Topic.Partitions),
 		fmt.Sprintf("segment bytes\t%d", d.Topic.SegmentBytes),
 		fmt.Sprintf("segment ms\t%d", d.Topic.SegmentMS),
+		"durability\t"+d.Topic.Durability,
+		"survives\t"+talos.Durability(d.Topic.Durability).Survives(),
 		"")
 	if err != nil {
 		return err

@@ -1,0 +1,112 @@
+package partition
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
+)
+
+// wishful is a store that asks for another segment when roll is closed, and notes
+// what it is asked for.
+type wishful struct {
+	storage.Store
+	traits       storage.Traits
+	roll         chan struct{}
+	durabilities []talos.Durability
+	appends      []int
+}
+
+func (w *wishful) Traits() storage.Traits { return w.traits }
+
+func (w *wishful) Create(ctx context.Context, id storage.ID, head []byte, d talos.Durability) (storage.Appender, error) {
+	a, err := w.Store.Create(ctx, id, head, d)
+	w.durabilities = append(w.durabilities, d)
+	return &wishfulAppender{a, w, w.roll}, err
+}
+
+type wishfulAppender struct {
+	storage.Appender
+	store *wishful
+	roll  chan struct{}
+}
+
+func (a *wishfulAppender) Roll() <-chan struct{} { return a.roll }
+
+func (a *wishfulAppender) Append(p []byte, done func(error)) {
+	a.store.appends = append(a.store.appends, len(p))
+	a.Appender.Append(p, done)
+}
+
+func TestASegmentIsSealedWhenTheStoreAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		store := &wishful{Store: r.store, roll: make(chan struct{})}
+		r.store = store
+		l := r.open("a")
+		r.append(l, plain("x"))
+		require.NotNil(t, l.view.Load().open)
+		close(store.roll)
+		store.roll = make(chan struct{})
+		synctest.Wait()
+		require.Nil(t, l.view.Load().open, "sealed, though nothing is appended")
+		require.Equal(t, 1, l.Stats().Segments, "and none begun in its place")
+		require.Equal(t, talos.Offset(1), r.append(l, plain("y")).Base)
+		require.Equal(t, 2, l.Stats().Segments)
+		require.Equal(t, []string{"0:x", "1:y"}, r.values(l, 0))
+		require.NoError(t, l.Close(t.Context()))
+	})
+}
+
+func TestAppendsOfASegmentKeepTheStoresInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		store := &wishful{Store: r.store, traits: storage.Traits{CommitInterval: 100 * time.Millisecond, OrderedTail: true}}
+		r.store = store
+		l := r.open("a")
+		begun := time.Now()
+		r.append(l, plain("idle before: at once"))
+		require.Zero(t, time.Since(begun))
+		var waiting []<-chan outcome
+		for range 10 {
+			waiting = append(waiting, send(l, plain("gathers")))
+			advance(time.Millisecond)
+		}
+		for _, w := range waiting {
+			require.NoError(t, (<-w).err)
+		}
+		require.Equal(t, 100*time.Millisecond, time.Since(begun))
+		require.Len(t, store.appends, 2, "the ten are one append")
+		require.NoError(t, l.Close(t.Context()))
+	})
+}
+
+func TestASegmentStaysBelowWhatTheStoreHolds(t *testing.T) {
+	r := newRig(t)
+	r.topic.Config = talos.TopicConfig{} // 256 MiB
+	store := &wishful{Store: r.store, traits: storage.Traits{SegmentBytes: segmentReserve + talos.MinSegmentBytes}}
+	r.store = store
+	l := r.open("a")
+	for range 5 {
+		r.append(l, plain(string(make([]byte, talos.MinSegmentBytes/2))))
+	}
+	require.Equal(t, 3, l.Stats().Segments)
+	require.NoError(t, l.Close(t.Context()))
+}
+
+func TestTheStoreIsToldTheTopicsDurability(t *testing.T) {
+	for d, want := range map[talos.Durability]talos.Durability{"": talos.Sync, talos.Flush: talos.Flush} {
+		r := newRig(t)
+		r.topic.Config.Durability = d
+		store := &wishful{Store: r.store}
+		r.store = store
+		l := r.open("a")
+		r.append(l, plain("x"))
+		require.Equal(t, []talos.Durability{want}, store.durabilities)
+		require.NoError(t, l.Close(t.Context()))
+	}
+}

@@ -1,0 +1,34 @@
+package server
+
+import (
+	"fmt"
+
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/talos"
+)
+
+func toTopicConfig(c talos.TopicConfig) *talosv1.TopicConfig {
+	out := &talosv1.TopicConfig{SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMillis}
+	switch c.Durability {
+	case talos.Sync:
+		out.Durability = talosv1.Durability_DURABILITY_SYNC
+	case talos.Flush:
+		out.Durability = talosv1.Durability_DURABILITY_FLUSH
+	}
+	return out
+}
+
+// fromTopicConfig leaves what it does not know for Validate to refuse.
+func fromTopicConfig(c *talosv1.TopicConfig) talos.TopicConfig {
+	in := talos.TopicConfig{SegmentBytes: c.GetSegmentBytes(), SegmentMillis: c.GetSegmentMs()}
+	switch c.GetDurability() {
+	case talosv1.Durability_DURABILITY_UNSPECIFIED:
+	case talosv1.Durability_DURABILITY_SYNC:
+		in.Durability = talos.Sync
+	case talosv1.Durability_DURABILITY_FLUSH:
+		in.Durability = talos.Flush
+	default:
+		in.Durability = talos.Durability(fmt.Sprint(int32(c.GetDurability())))
+	}
+	return in
+}
