@@ -152,7 +152,7 @@ var kinds = map[Kind]Class{
 	},
 	StoreInUse: {
 		codes.FailedPrecondition, false, "the data folder is in use by another process",
-		"stop the process that the message names, or choose another folder with --data",
+		"stop the process that the message names, or choose another folder",
 	},
 	CorruptSegment: {
 		codes.DataLoss, false, "a segment is damaged",

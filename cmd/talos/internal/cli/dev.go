@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/cmd/talos/internal/node"
+	"github.com/talos-log/talos/cmd/talos/internal/stores"
 )
 
 const (
@@ -36,6 +37,7 @@ func newDev(p program) *cobra.Command {
 	var (
 		flags  nodeFlags
 		data   string
+		store  string
 		memory bool
 	)
 	cmd := &cobra.Command{
@@ -43,23 +45,31 @@ func newDev(p program) *cobra.Command {
 		Short: "Run one node with everything in it, for development",
 		Long: `Run one node with everything in it: an embedded etcd, and a store in a folder.
 What is acknowledged is synced to disk, and is there again after a restart,
-also after kill -9. With --memory nothing is kept.
+also after kill -9. With --memory nothing is kept. With --store the segments go
+to another store, and only etcd's data to the folder.
 
 The node ends cleanly on SIGINT (Ctrl-C) and SIGTERM. It prints where it listens
 to standard output when it serves, and logs to standard error.`,
 		Example: `  talos dev
-  talos dev --memory --listen 127.0.0.1:0`,
+  talos dev --memory --listen 127.0.0.1:0
+  talos dev --store hdfs://namenode:8020/talos`,
 		Args:    exactArgs(),
 		GroupID: groupNode,
 	}
 	cmd.Flags().StringVar(&data, "data", defaultData, "`FOLDER` for all data; made with mode 0700 if it is missing")
+	cmd.Flags().StringVar(&store, "store", "", "`URL` of the store for the segments (default <data>/store): "+stores.Forms)
 	cmd.Flags().BoolVar(&memory, "memory", false, "keep everything in memory")
 	flags.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if memory && cmd.Flags().Changed("data") {
-			return &usageError{text: "--memory and --data exclude each other", hint: seeHelp(cmd)}
+		for _, other := range []string{"data", "store"} {
+			if memory && cmd.Flags().Changed(other) {
+				return &usageError{text: "--memory and --" + other + " exclude each other", hint: seeHelp(cmd)}
+			}
 		}
-		backing, kept := node.Folder(data), data
+		backing, kept := node.Folder(data, store), data
+		if store != "" {
+			kept = store + ", etcd's in " + data
+		}
 		if memory {
 			backing, kept = node.Memory(), "in memory, gone when this ends"
 		}

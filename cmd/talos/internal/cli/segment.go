@@ -2,15 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/cmd/talos/internal/stores"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/inspect"
-	"github.com/talos-log/talos/storage/local"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/manifest"
 )
@@ -29,33 +26,16 @@ others are called superseded.`,
 		Args: noSuchCommand,
 		RunE: showHelp,
 	}
-	cmd.PersistentFlags().StringVar(&location, "store", filepath.Join(defaultData, "store"),
-		"the store's `URL`: file:///path, or a path")
-	open := func() (storage.Store, error) { return openStore(location) }
+	cmd.PersistentFlags().StringVar(&location, "store", filepath.Join(defaultData, "store"), "the store's `URL`: "+stores.Forms)
+	open := func(ctx context.Context) (*stores.Opened, error) {
+		return stores.Open(ctx, location, stores.Options{Look: true})
+	}
 	cmd.AddCommand(newSegmentList(open), newSegmentDump(open), newSegmentVerify(open))
 	return cmd
 }
 
-// openStore opens the store that a URL names, for looking only.
-func openStore(location string) (storage.Store, error) {
-	path := location
-	if u, err := url.Parse(location); err == nil && u.Scheme != "" {
-		if u.Scheme != "file" || u.Host != "" {
-			return nil, &usageError{
-				text: fmt.Sprintf("--store %s: only file:///path can be looked at", location),
-				hint: "give the store's folder: talos dev keeps it in <data>/store",
-			}
-		}
-		path = u.Path
-	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, &hintedError{
-			error: &talos.Error{Kind: talos.StoreUnavailable, Subject: location, Cause: err},
-			hint:  "give the store's folder with --store: talos dev keeps it in <data>/store",
-		}
-	}
-	return local.Look(path)
-}
+// opener opens the store that the command line names, for looking only.
+type opener func(context.Context) (*stores.Opened, error)
 
 // chosen returns the segments that the arguments name, all of them without any.
 func chosen(ctx context.Context, store storage.Store, ids []string) ([]inspect.Entry, error) {

@@ -1,12 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/inspect"
 	"github.com/talos-log/talos/storage/segment"
 	"github.com/talos-log/talos/talos/batch"
@@ -35,7 +35,7 @@ type batchJSON struct {
 	Epoch    int32  `json:"epoch" doc:"the ownership under which it was stored"`
 }
 
-func newSegmentDump(open func() (storage.Store, error)) *cobra.Command {
+func newSegmentDump(open opener) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump ID",
 		Short: "Show the frames and batches of a segment",
@@ -44,11 +44,12 @@ was written. The id is what list prints. With -o json, one object per frame.`,
 		Args: exactArgs("a segment's id"),
 	}
 	out := outputFlag(cmd, frameJSON{})
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		store, err := open()
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		store, err := open(cmd.Context())
 		if err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, store.Close()) }()
 		e, err := inspect.Find(cmd.Context(), store, args[0])
 		if err != nil {
 			return err

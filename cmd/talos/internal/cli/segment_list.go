@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/inspect"
 )
 
@@ -27,7 +27,7 @@ func segmentRow(e inspect.Entry, topic string) segmentJSON {
 	}
 }
 
-func newSegmentList(open func() (storage.Store, error)) *cobra.Command {
+func newSegmentList(open opener) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List all segments",
@@ -35,11 +35,12 @@ func newSegmentList(open func() (storage.Store, error)) *cobra.Command {
 		Args:  exactArgs(),
 	}
 	out := outputFlag(cmd, segmentJSON{})
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		store, err := open()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		store, err := open(cmd.Context())
 		if err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, store.Close()) }()
 		entries, err := inspect.List(cmd.Context(), store)
 		if err != nil {
 			return err

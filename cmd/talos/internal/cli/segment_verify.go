@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/inspect"
 	"github.com/talos-log/talos/talos"
 )
@@ -20,7 +20,7 @@ type findingJSON struct {
 	Fault   string      `json:"fault,omitempty" doc:"what is wrong, and at which byte"`
 }
 
-func newSegmentVerify(open func() (storage.Store, error)) *cobra.Command {
+func newSegmentVerify(open opener) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [ID...]",
 		Short: "Verify every byte of all segments, or of some",
@@ -40,11 +40,12 @@ The exit code is 6 if a segment is ambiguous or damaged. With -o json, one objec
 per line.`,
 	}
 	out := outputFlag(cmd, findingJSON{})
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		store, err := open()
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		store, err := open(cmd.Context())
 		if err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, store.Close()) }()
 		entries, err := chosen(cmd.Context(), store, args)
 		if err != nil {
 			return err

@@ -6,14 +6,13 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/talos-log/talos/cmd/talos/internal/stores"
 	"github.com/talos-log/talos/coordinator"
 	"github.com/talos-log/talos/coordinator/embedded"
 	"github.com/talos-log/talos/coordinator/etcd"
 	coordmem "github.com/talos-log/talos/coordinator/mem"
 	"github.com/talos-log/talos/storage"
-	"github.com/talos-log/talos/storage/local"
-	"github.com/talos-log/talos/storage/mem"
-	"github.com/talos-log/talos/talos"
 )
 
 // Backing opens what a node stands on.
@@ -22,7 +21,9 @@ type Backing func(context.Context, *slog.Logger) (*Parts, error)
 // Parts are what a node stands on, open.
 type Parts struct {
 	store storage.Store
-	kv    coordinator.KV
+	// collector has the store's own metrics; nil if there are none.
+	collector prometheus.Collector
+	kv        coordinator.KV
 	// nodeID is the id that the parts keep for the node; empty if they keep none.
 	nodeID string
 	// closers run in reverse order.
@@ -37,20 +38,36 @@ func (p *Parts) close() error {
 	return errors.Join(all...)
 }
 
+// openStore makes a store a part.
+func (p *Parts) openStore(ctx context.Context, location string, logger *slog.Logger) error {
+	opened, err := stores.Open(ctx, location, stores.Options{Logger: logger})
+	if err != nil {
+		return err
+	}
+	p.store, p.collector = opened.Store, opened.Collector
+	p.closers = append(p.closers, opened.Close)
+	return nil
+}
+
 // Memory keeps everything in memory until the process ends.
 func Memory() Backing {
-	return func(context.Context, *slog.Logger) (*Parts, error) {
+	return func(ctx context.Context, logger *slog.Logger) (*Parts, error) {
 		id, err := newID()
 		if err != nil {
 			return nil, err
 		}
-		return &Parts{store: mem.New(), kv: coordmem.New(), nodeID: id}, nil
+		p := &Parts{kv: coordmem.New(), nodeID: id}
+		if err := p.openStore(ctx, "mem:", logger); err != nil {
+			return nil, err
+		}
+		return p, nil
 	}
 }
 
 // Folder keeps everything below one folder, which one process at a time may use:
-// StoreInUse tells a second one who has it.
-func Folder(data string) Backing {
+// StoreInUse tells a second one who has it. Segments go to another store if there
+// is a URL of one.
+func Folder(data, store string) Backing {
 	return func(ctx context.Context, logger *slog.Logger) (_ *Parts, err error) {
 		// etcd's lock guards the whole folder, so it comes first.
 		server, err := embedded.Start(ctx, filepath.Join(data, "etcd"), logger)
@@ -66,8 +83,11 @@ func Folder(data string) Backing {
 		if p.nodeID, err = keptID(filepath.Join(data, "node-id")); err != nil {
 			return nil, err
 		}
-		if p.store, err = local.Open(filepath.Join(data, "store"), local.Options{}); err != nil {
-			return nil, storeFault(data, err)
+		if store == "" {
+			store = filepath.Join(data, "store")
+		}
+		if err := p.openStore(ctx, store, logger); err != nil {
+			return nil, err
 		}
 		kv, err := etcd.Open(etcd.Config{Endpoints: []string{server.Endpoint()}})
 		if err != nil {
@@ -79,22 +99,20 @@ func Folder(data string) Backing {
 	}
 }
 
-// External keeps segments in a folder that all nodes see, and metadata in an
-// etcd cluster.
-func External(data string, endpoints []string) Backing {
-	return func(context.Context, *slog.Logger) (*Parts, error) {
-		store, err := local.Open(data, local.Options{})
-		if err != nil {
-			return nil, storeFault(data, err)
+// External keeps segments in a store that all nodes see, and metadata in an etcd
+// cluster.
+func External(store string, endpoints []string) Backing {
+	return func(ctx context.Context, logger *slog.Logger) (*Parts, error) {
+		p := &Parts{}
+		if err := p.openStore(ctx, store, logger); err != nil {
+			return nil, err
 		}
 		kv, err := etcd.Open(etcd.Config{Endpoints: endpoints})
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, p.close())
 		}
-		return &Parts{store: store, kv: kv, closers: []func() error{kv.Close}}, nil
+		p.kv = kv
+		p.closers = append(p.closers, kv.Close)
+		return p, nil
 	}
-}
-
-func storeFault(data string, err error) error {
-	return &talos.Error{Kind: talos.StoreUnavailable, Op: "node.Run", Subject: data, Cause: err}
 }

@@ -3,7 +3,7 @@
 // is package talos/server.
 //
 //	            dev                    dev --memory     server
-//	store       <data>/store           memory           <data>
+//	store       <data>/store, --store  memory           --store
 //	metadata    <data>/etcd, embedded  memory           etcd at --etcd
 //	node id     <data>/node-id         random           --node-id
 package node

@@ -77,6 +77,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if parts.collector != nil {
+		registry.MustRegister(parts.collector)
+	}
 	n, err := server.New(server.Config{
 		NodeID: id, Address: advertise, Version: cfg.Version,
 		Store: parts.store, Meta: meta, Logger: cfg.Logger,

@@ -46,7 +46,7 @@ func start(t *testing.T, cfg Config) (at Addresses, stop func() error) {
 func TestRunServesUntilItIsStopped(t *testing.T) {
 	for name, backing := range map[string]Backing{
 		"memory": Memory(),
-		"folder": Folder(filepath.Join(t.TempDir(), "data")),
+		"folder": Folder(filepath.Join(t.TempDir(), "data"), ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // what is left behind does not prevent a second start
@@ -118,20 +118,20 @@ func TestRunUndoesWhatItOpened(t *testing.T) {
 	data := t.TempDir()
 
 	t.Run("a port is taken", func(t *testing.T) {
-		err := Run(t.Context(), Config{Backing: Folder(data), Listen: "127.0.0.1:0", HTTP: taken.Addr().String(), Logger: nowhere})
+		err := Run(t.Context(), Config{Backing: Folder(data, ""), Listen: "127.0.0.1:0", HTTP: taken.Addr().String(), Logger: nowhere})
 		require.ErrorIs(t, err, syscall.EADDRINUSE)
 	})
 	t.Run("the node's id can't be read", func(t *testing.T) {
 		path := filepath.Join(data, "node-id")
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
-		err := Run(t.Context(), Config{Backing: Folder(data), Listen: "127.0.0.1:0", Logger: nowhere})
+		err := Run(t.Context(), Config{Backing: Folder(data, ""), Listen: "127.0.0.1:0", Logger: nowhere})
 		require.ErrorContains(t, err, "is empty: remove it")
 		require.NoError(t, os.Remove(path))
 	})
 	t.Run("the folder is free again", func(t *testing.T) {
-		_, stop := start(t, Config{Backing: Folder(data), Listen: "127.0.0.1:0"})
+		_, stop := start(t, Config{Backing: Folder(data, ""), Listen: "127.0.0.1:0"})
 		defer func() { require.NoError(t, stop()) }()
-		err := Run(t.Context(), Config{Backing: Folder(data), Listen: "127.0.0.1:0", Logger: nowhere})
+		err := Run(t.Context(), Config{Backing: Folder(data, ""), Listen: "127.0.0.1:0", Logger: nowhere})
 		require.ErrorIs(t, err, talos.StoreInUse)
 	})
 }

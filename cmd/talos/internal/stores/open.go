@@ -1,0 +1,95 @@
+package stores
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/storage/local"
+	"github.com/talos-log/talos/storage/mem"
+	"github.com/talos-log/talos/talos"
+)
+
+// Options say how to open a store.
+type Options struct {
+	// Logger may be nil: nothing is logged then.
+	Logger *slog.Logger
+	// Look opens it for looking: nothing is made, changed or locked.
+	Look bool
+}
+
+// Opened is an open store. Its user closes it.
+type Opened struct {
+	storage.Store
+	// Collector has the store's own metrics; nil if there are none.
+	Collector prometheus.Collector
+	close     func() error
+}
+
+// Close gives up what the store holds.
+func (o *Opened) Close() error {
+	if o.close == nil {
+		return nil
+	}
+	return o.close()
+}
+
+// Forms lists the URLs that Open takes, for help texts.
+const Forms = "file:///path (or a path), mem:"
+
+// Open opens the store at location. InvalidConfig names what is wrong with the
+// URL; StoreUnavailable and StoreInUse are the store's word.
+func Open(ctx context.Context, location string, o Options) (*Opened, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		return nil, invalid(location, "it can't be read as a URL: "+err.Error())
+	}
+	switch u.Scheme {
+	case "":
+		return openFolder(location, location, o)
+	case "file":
+		if u.Host != "" || u.Path == "" || u.RawQuery != "" {
+			return nil, invalid(location, "a folder is written file:///path, with three slashes")
+		}
+		return openFolder(location, u.Path, o)
+	case "mem":
+		if location != "mem:" {
+			return nil, invalid(location, "memory is written mem: and nothing else")
+		}
+		return &Opened{Store: mem.New()}, nil
+	default:
+		return nil, invalid(location, fmt.Sprintf("there is no store %q", u.Scheme))
+	}
+}
+
+func invalid(location, detail string) error {
+	return &talos.Error{
+		Kind: talos.InvalidConfig, Op: "stores.Open", Subject: "--store " + location, Detail: detail + "; it takes " + Forms,
+	}
+}
+
+func openFolder(location, path string, o Options) (*Opened, error) {
+	open := local.Open
+	if o.Look {
+		if _, err := os.Stat(path); err != nil {
+			return nil, &talos.Error{
+				Kind: talos.StoreUnavailable, Op: "stores.Open", Subject: location,
+				Detail: "give the store's folder with --store: talos dev keeps it in <data>/store", Cause: err,
+			}
+		}
+		open = func(path string, _ local.Options) (*local.Store, error) { return local.Look(path) }
+	}
+	store, err := open(path, local.Options{})
+	if err != nil {
+		return nil, &talos.Error{Kind: talos.StoreUnavailable, Op: "stores.Open", Subject: location, Cause: err}
+	}
+	return &Opened{Store: store}, nil
+}
