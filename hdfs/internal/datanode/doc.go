@@ -28,4 +28,28 @@
 //  4. A packet with data begins on a chunk's edge: the bytes of a partial chunk are
 //     sent again with those that follow them. DataNodes store a wrong checksum
 //     without complaint for one that begins inside of a chunk and crosses its end.
+//
+// # Reading
+//
+// Reads reads ranges of any block, over connections that are kept for the next
+// read for a moment. A large range is split, and its parts are read at once:
+//
+//	ReadAt ─┬─▶ part ─▶ first replica ─ fails ─▶ next replica ─▶ ... ─▶ ReplicasError
+//	        ├─▶ part ─▶ first replica ─ whole ─▶ verified bytes
+//	        └─▶ part ...
+//
+// A part comes from one replica whole or not at all. A connection that breaks
+// before it answers, and served a read before, was closed for being idle: the same
+// replica is asked again over a new one. Any other failure counts against the
+// replica or its DataNode, which then come last for a while.
+//
+// Invariants:
+//
+//  1. Every byte that is returned was checked against the checksum of its chunk,
+//     whatever else is in that chunk.
+//  2. Nobody writes to the caller's bytes once ReadAt has returned.
+//  3. A connection is used again only if the range that it served is over on both
+//     sides.
+//
+// VisibleLength tells how much of a block that is still being written can be read.
 package datanode

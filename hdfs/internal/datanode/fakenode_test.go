@@ -30,8 +30,11 @@ type received struct {
 type action func(conn net.Conn, p received) (goOn bool)
 
 // fakeNode is a DataNode that takes one block, and checks every packet harder
-// than a real one does.
+// than a real one does. One with a replica is read instead.
 type fakeNode struct {
+	// replica is what it offers to readers.
+	replica *replica
+
 	t    testing.TB
 	info *wire.DatanodeInfo
 	// accept answers the operation; nil accepts.
@@ -51,6 +54,8 @@ type fakeNode struct {
 	beats   int
 	ended   bool
 	problem error
+	reads   []*wire.OpReadBlock
+	thanks  []wire.Status // what readers said at the end
 }
 
 func newFakeNode(t testing.TB, port uint32) *fakeNode {
@@ -101,6 +106,13 @@ func (f *fakeNode) serve(conn net.Conn) {
 	f.conns = append(f.conns, conn)
 	f.mu.Unlock()
 	r := bufio.NewReader(conn)
+	if _, err := r.Peek(1); err != nil {
+		return
+	}
+	if f.replica != nil {
+		f.serveReads(conn, r)
+		return
+	}
 	op := &wire.OpWriteBlock{}
 	if readOperation(r, opWriteBlock, op) != nil {
 		return
