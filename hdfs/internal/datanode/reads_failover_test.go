@@ -192,11 +192,12 @@ func TestWhatAllReplicasHaveInCommonIsTold(t *testing.T) {
 		want     []string
 		is       error
 		isNot    error
+		says     string
 	}{
-		"all are damaged":            {[]*replica{damaged, damaged}, []string{ReasonChecksum, ReasonChecksum}, ErrDamaged, ErrMissing},
-		"all are missing":            {[]*replica{lost, lost}, []string{ReasonMissing, ReasonMissing}, ErrMissing, ErrDamaged},
-		"one is damaged, one is not": {[]*replica{damaged, lost}, []string{ReasonChecksum, ReasonMissing}, nil, ErrDamaged},
-		"there is none":              {nil, nil, nil, ErrMissing},
+		"all are damaged":            {[]*replica{damaged, damaged}, []string{ReasonChecksum, ReasonChecksum}, ErrDamaged, ErrMissing, "checksum mismatch in the chunk at 0"},
+		"all are missing":            {[]*replica{lost, lost}, []string{ReasonMissing, ReasonMissing}, ErrMissing, ErrDamaged, "it answered ERROR: "},
+		"one is damaged, one is not": {[]*replica{damaged, lost}, []string{ReasonChecksum, ReasonMissing}, nil, ErrDamaged, "; DataNode"},
+		"there is none":              {nil, nil, nil, ErrMissing, "block 1073741825: no DataNode is known to have it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var nodes []*fakeNode
@@ -217,6 +218,7 @@ func TestWhatAllReplicasHaveInCommonIsTold(t *testing.T) {
 				require.ErrorIs(t, err, c.is)
 			}
 			require.NotErrorIs(t, err, c.isNot)
+			require.ErrorContains(t, err, c.says)
 			require.Len(t, failed.list(), max(0, len(nodes)-1), "nothing comes after the last one")
 		})
 	}
@@ -227,4 +229,5 @@ func TestATimeoutOfADataNodeIsNotTheCallers(t *testing.T) {
 	err := r.ReadAt(t.Context(), blockOn(newFakeNode(t, 1)), make([]byte, 1), 0)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	require.EqualError(t, err, "block 1073741825: no replica could be read: DataNode 127.0.0.1:1: connect: context deadline exceeded")
 }
