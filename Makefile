@@ -23,7 +23,7 @@ MODULES := . tools/buf tools/gen tools/lint
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build dev test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build dev hdfs test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -34,11 +34,16 @@ build: ## Build bin/talos
 dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
 	@exec bin/talos dev $(ARGS)
 
+hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DIR --port PORT --datanodes N'
+	@tools/hadoop/install.sh
+	@exec $(GO) run ./test/hadoop/run $(ARGS)
+
 test: tidy generated breaking lint vet test-go explore fuzz ## Everything that must hold; installs what it needs
 	@echo 'make test: everything passed'
 
 test-go: ## The Go tests, with the race detector
 	@tools/check/compiler.sh
+	@tools/hadoop/install.sh
 	CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
 
 explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)

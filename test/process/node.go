@@ -62,9 +62,9 @@ type run struct {
 // standard error is shown.
 func New(t testing.TB, cfg Config) *Node {
 	t.Helper()
-	rpc, err := freeAddress()
+	rpc, err := FreeAddress()
 	require.NoError(t, err)
-	pages, err := freeAddress()
+	pages, err := FreeAddress()
 	require.NoError(t, err)
 	n := &Node{t: t, cfg: cfg, rpc: rpc, http: pages, words: &log{}}
 	t.Cleanup(func() {

@@ -15,8 +15,8 @@ const (
 	portAttempts = 200
 )
 
-// freeAddress returns host:port of a port that nobody listens on.
-func freeAddress() (string, error) {
+// FreeAddress returns host:port, on loopback, of a port that nobody listens on.
+func FreeAddress() (string, error) {
 	var last error
 	for range portAttempts {
 		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))

@@ -1,0 +1,162 @@
+package hadoop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// askInterval is how often a daemon is asked whether it serves.
+	askInterval = 50 * time.Millisecond
+	// fresh is how old the last heartbeat of a DataNode that lives may be, in
+	// seconds; there is one each second.
+	fresh = 2
+)
+
+// restore makes every daemon run, and waits until they know of each other.
+func (c *Cluster) restore(ctx context.Context) error {
+	if err := c.wake(c.name); err != nil {
+		return err
+	}
+	// A DataNode that finds no NameNode waits for five seconds.
+	if err := c.name.await(ctx); err != nil {
+		return err
+	}
+	for _, d := range c.data {
+		if err := c.wake(d); err != nil {
+			return err
+		}
+	}
+	return c.await(ctx, c.whole, c.daemons()...)
+}
+
+// wake makes a daemon run, whatever it does now.
+func (c *Cluster) wake(d *Daemon) error {
+	if d.Running() {
+		return d.run.cmd.Process.Signal(syscall.SIGCONT)
+	}
+	return d.launch()
+}
+
+// await polls until check has no error, or one of the daemons has ended.
+func (c *Cluster) await(ctx context.Context, check func(context.Context) error, needed ...*Daemon) error {
+	ticker := time.NewTicker(askInterval)
+	defer ticker.Stop()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return nil
+		}
+		for _, d := range needed {
+			if !d.Running() {
+				return fmt.Errorf("%s has ended: %w", d, err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// awaitNameNode waits until it takes calls.
+func (c *Cluster) awaitNameNode(ctx context.Context) error {
+	var dialer net.Dialer
+	return c.await(ctx, func(ctx context.Context) error {
+		conn, err := dialer.DialContext(ctx, "tcp", c.name.address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}, c.name)
+}
+
+// awaitDataNode waits until it has told the NameNode of itself; if that does not
+// answer, until it could be asked.
+func (c *Cluster) awaitDataNode(ctx context.Context, d *Daemon) error {
+	return c.await(ctx, func(ctx context.Context) error {
+		var info dataNodeInfo
+		err := d.bean(ctx, dataNodeBean, &info)
+		if err != nil || !c.name.Running() || c.name.standsStill() {
+			return err
+		}
+		return info.connected()
+	}, d)
+}
+
+const (
+	nameNodeBean   = "Hadoop:service=NameNode,name=NameNodeInfo"
+	nameSystemBean = "Hadoop:service=NameNode,name=FSNamesystemState"
+	dataNodeBean   = "Hadoop:service=DataNode,name=DataNodeInfo"
+)
+
+// whole is an error unless every DataNode and the NameNode are in touch, the
+// NameNode knows all blocks, and is out of safe mode. Both sides are asked: the
+// NameNode believes in a dead DataNode for ten minutes, and a DataNode that was
+// started again would be mistaken for its predecessor.
+func (c *Cluster) whole(ctx context.Context) error {
+	var info nameNodeInfo
+	if err := c.name.bean(ctx, nameNodeBean, &info); err != nil {
+		return err
+	}
+	if info.Safemode != "" {
+		return fmt.Errorf("%s: %s", c.name, info.Safemode)
+	}
+	var system nameSystem
+	if err := c.name.bean(ctx, nameSystemBean, &system); err != nil {
+		return err
+	}
+	if system.NumStaleStorages > 0 {
+		return fmt.Errorf("%s waits for %d block reports", c.name, system.NumStaleStorages)
+	}
+	for _, d := range c.data {
+		if err := info.hears(d); err != nil {
+			return err
+		}
+		var own dataNodeInfo
+		if err := d.bean(ctx, dataNodeBean, &own); err != nil {
+			return err
+		}
+		if err := own.connected(); err != nil {
+			return fmt.Errorf("%s: %w", d, err)
+		}
+	}
+	return nil
+}
+
+// Hears says whether the NameNode has had a heartbeat of a DataNode in the last
+// two seconds.
+func (c *Cluster) Hears(t testing.TB, d *Daemon) bool {
+	t.Helper()
+	var info nameNodeInfo
+	require.NoError(t, c.name.bean(t.Context(), nameNodeBean, &info))
+	return info.hears(d) == nil
+}
+
+// hears is an error unless the DataNode's heartbeats arrive.
+func (i nameNodeInfo) hears(d *Daemon) error {
+	for _, k := range i.LiveNodes.value {
+		if k.Address == d.address && k.LastContact <= fresh {
+			return nil
+		}
+	}
+	return fmt.Errorf("the NameNode does not hear of %s", d)
+}
+
+// connected is an error unless the NameNode answers.
+func (i dataNodeInfo) connected() error {
+	for _, actor := range i.BPServiceActorInfo.value {
+		if actor.ActorState == "RUNNING" && actor.LastHeartbeatResponseTime <= fresh {
+			return nil
+		}
+	}
+	return errors.New("the NameNode has not answered it yet")
+}

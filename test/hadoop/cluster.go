@@ -1,0 +1,226 @@
+package hadoop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	defaultDataNodes = 3
+	maxDataNodes     = 16
+	// startTimeout bounds the time until all daemons serve, on a busy machine.
+	startTimeout = 3 * time.Minute
+
+	nameNodeClass = "org.apache.hadoop.hdfs.server.namenode.NameNode"
+	dataNodeClass = "org.apache.hadoop.hdfs.server.datanode.DataNode"
+)
+
+// Config says what to run.
+type Config struct {
+	// Folder holds everything. What an earlier cluster left there is used again.
+	Folder string
+	// DataNodes is how many there are: 3 if it is zero, 16 at most.
+	DataNodes int
+	// Port is where the NameNode serves on 127.0.0.1; a free one if it is zero.
+	Port int
+	// Quick is for clusters that live for a few minutes: the code is compiled
+	// quickly instead of well, and buffers are small.
+	Quick bool
+	// archive makes each daemon write its classes into this folder when it ends,
+	// instead of using those of the installation.
+	archive string
+}
+
+// Cluster is a running HDFS.
+type Cluster struct {
+	cfg          Config
+	installation installation
+	name         *Daemon
+	data         []*Daemon
+	// addresses are all that the daemons listen on.
+	addresses []string
+}
+
+// Start runs a cluster, and waits until all of it serves. Where the folder has no
+// data yet, it is formatted. The error shows the end of the daemons' logs.
+func Start(ctx context.Context, cfg Config) (*Cluster, error) {
+	for attempt := 1; ; attempt++ {
+		c, err := start(ctx, cfg)
+		if err == nil || attempt == startAttempts || !lostAPort(err) {
+			return c, err
+		}
+	}
+}
+
+func start(ctx context.Context, cfg Config) (*Cluster, error) {
+	c, err := prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err = c.format(ctx)
+	if err == nil {
+		err = c.restore(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start HDFS: %w\n%s", err, c.Tails()), c.Kill())
+	}
+	return c, nil
+}
+
+// URL is hdfs://127.0.0.1:PORT.
+func (c *Cluster) URL() string { return "hdfs://" + c.name.address }
+
+// Pages is host:port of the NameNode's HTTP server: its pages for people, /jmx, and
+// WebHDFS.
+func (c *Cluster) Pages() string { return c.name.pages }
+
+// NameNode is the only one.
+func (c *Cluster) NameNode() *Daemon { return c.name }
+
+// DataNodes are all of them, whether they run or not.
+func (c *Cluster) DataNodes() []*Daemon { return c.data }
+
+// Stop ends the daemons as an operator does, with SIGTERM.
+func (c *Cluster) Stop() error { return c.end(syscall.SIGTERM) }
+
+// Kill ends the daemons with SIGKILL. Data that is not on disk yet is still in
+// the system's memory: it does not get lost.
+func (c *Cluster) Kill() error { return c.end(syscall.SIGKILL) }
+
+// end tells all of them at once, then waits for each.
+func (c *Cluster) end(signal os.Signal) error {
+	var ended []chan error
+	for _, d := range c.daemons() {
+		result := make(chan error, 1)
+		ended = append(ended, result)
+		go func() {
+			err := d.end(signal)
+			if err != nil {
+				err = errors.Join(err, d.end(syscall.SIGKILL))
+			}
+			result <- err
+		}()
+	}
+	var failed []error
+	for _, result := range ended {
+		failed = append(failed, <-result)
+	}
+	return errors.Join(failed...)
+}
+
+func (c *Cluster) daemons() []*Daemon { return append([]*Daemon{c.name}, c.data...) }
+
+// prepare chooses ports, and writes the configuration.
+func prepare(cfg Config) (*Cluster, error) {
+	if cfg.DataNodes == 0 {
+		cfg.DataNodes = defaultDataNodes
+	}
+	if cfg.DataNodes < 1 || cfg.DataNodes > maxDataNodes {
+		return nil, fmt.Errorf("%d DataNodes: from 1 to %d are possible", cfg.DataNodes, maxDataNodes)
+	}
+	i, err := installed()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Folder, err = filepath.Abs(cfg.Folder)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, installation: i}
+	if c.name, err = c.nameNode(); err != nil {
+		return nil, err
+	}
+	for n := range cfg.DataNodes {
+		d, err := c.dataNode(n + 1)
+		if err != nil {
+			return nil, err
+		}
+		c.data = append(c.data, d)
+	}
+	if err := c.configure(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) nameNode() (*Daemon, error) {
+	d, err := c.daemon("namenode", "name")
+	if err != nil {
+		return nil, err
+	}
+	if c.cfg.Port != 0 {
+		if d.address, err = fixedAddress(c.cfg.Port); err != nil {
+			return nil, err
+		}
+	}
+	d.command = func() *exec.Cmd { return c.java(c.classes(d.name), nameNodeClass) }
+	d.await = c.awaitNameNode
+	return d, nil
+}
+
+func (c *Cluster) dataNode(n int) (*Daemon, error) {
+	d, err := c.daemon(fmt.Sprintf("datanode-%d", n), fmt.Sprintf("data-%d", n))
+	if err != nil {
+		return nil, err
+	}
+	ipc, err := c.freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	d.command = func() *exec.Cmd {
+		return c.java(c.classes("datanode"), dataNodeClass,
+			"-D", "dfs.datanode.data.dir="+fileURL(d.folder),
+			"-D", "dfs.datanode.address="+d.address,
+			"-D", "dfs.datanode.http.address="+d.pages,
+			"-D", "dfs.datanode.ipc.address="+ipc)
+	}
+	d.await = func(ctx context.Context) error { return c.awaitDataNode(ctx, d) }
+	return d, nil
+}
+
+// daemon is what both kinds have.
+func (c *Cluster) daemon(name, folder string) (*Daemon, error) {
+	address, err := c.freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	pages, err := c.freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	return &Daemon{
+		name: name, address: address, pages: pages,
+		folder: c.path(folder), log: c.path("log", name+".log"),
+	}, nil
+}
+
+// format makes an empty file system, unless there is one.
+func (c *Cluster) format(ctx context.Context) error {
+	if _, err := os.Stat(c.path("name", "current", "VERSION")); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return c.tool(ctx, nameNodeClass, "-format", "-nonInteractive")
+}
+
+// tool runs a command of Hadoop to its end.
+func (c *Cluster) tool(ctx context.Context, class string, args ...string) error {
+	prepared := c.java(c.installation.classes("namenode"), class, args...)
+	cmd := exec.CommandContext(ctx, prepared.Path, prepared.Args[1:]...)
+	cmd.Env, cmd.SysProcAttr = prepared.Env, prepared.SysProcAttr
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", class, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func fileURL(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }

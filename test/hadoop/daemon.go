@@ -1,0 +1,175 @@
+package hadoop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// endTimeout bounds the wait for the end of a process. One that writes an
+	// archive of its classes takes a while.
+	endTimeout = time.Minute
+	// stopTimeout bounds the time from SIGSTOP until a process stands still.
+	stopTimeout = 10 * time.Second
+	// stopInterval is how often it is looked at.
+	stopInterval = time.Millisecond
+)
+
+// Daemon is the NameNode or a DataNode: at most one process at a time, always
+// with the same data and the same ports.
+type Daemon struct {
+	name           string
+	address, pages string
+	folder         string
+	log            string
+	// command prepares a process.
+	command func() *exec.Cmd
+	// await waits until the process serves, whatever the other daemons do.
+	await func(ctx context.Context) error
+	run   *run
+}
+
+// run is one process.
+type run struct {
+	cmd *exec.Cmd
+	// ended is closed when the process is gone; err is what became of it.
+	ended chan struct{}
+	err   error
+}
+
+// String is "namenode", or "datanode-" and a number from 1 on.
+func (d *Daemon) String() string { return d.name }
+
+// Address is host:port where clients reach it: the NameNode's RPC, or a
+// DataNode's data transfer. It stays the same over restarts.
+func (d *Daemon) Address() string { return d.address }
+
+// Log is the file that all its processes write to.
+func (d *Daemon) Log() string { return d.log }
+
+// UUID is a DataNode's identity, which the NameNode knows it by.
+func (d *Daemon) UUID(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.folder, "current", "VERSION"))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if id, ok := strings.CutPrefix(line, "datanodeUuid="); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	require.Failf(t, "no identity", "%s has none: %s", d, text)
+	return ""
+}
+
+// Running says whether it has a process, stopped or not.
+func (d *Daemon) Running() bool {
+	if d.run == nil {
+		return false
+	}
+	select {
+	case <-d.run.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// Kill ends the process with SIGKILL, and waits until it is gone.
+func (d *Daemon) Kill(t testing.TB) {
+	t.Helper()
+	require.True(t, d.Running(), "%s does not run", d)
+	require.NoError(t, d.end(syscall.SIGKILL))
+}
+
+// Stop stops the process with SIGSTOP, and waits until all of it stands still: it
+// keeps its connections, and answers nothing.
+func (d *Daemon) Stop(t testing.TB) {
+	t.Helper()
+	require.True(t, d.Running(), "%s does not run", d)
+	require.NoError(t, d.run.cmd.Process.Signal(syscall.SIGSTOP))
+	require.Eventually(t, d.standsStill, stopTimeout, stopInterval, "%s does not stop", d)
+}
+
+// Continue lets a stopped process go on.
+func (d *Daemon) Continue(t testing.TB) {
+	t.Helper()
+	require.True(t, d.Running(), "%s does not run", d)
+	require.NoError(t, d.run.cmd.Process.Signal(syscall.SIGCONT))
+}
+
+// Start runs a process again after Kill, and waits until it serves; that the
+// others have noticed is for Restore.
+func (d *Daemon) Start(t testing.TB) {
+	t.Helper()
+	require.NoError(t, d.launch())
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	require.NoError(t, d.await(ctx))
+}
+
+// launch runs a process, and does not wait for anything.
+func (d *Daemon) launch() error {
+	if d.Running() {
+		return fmt.Errorf("%s runs already", d)
+	}
+	log, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	cmd := d.command()
+	cmd.Stdout, cmd.Stderr = log, log
+	err = cmd.Start()
+	// The process has a file descriptor of its own.
+	if err := errors.Join(err, log.Close()); err != nil {
+		return fmt.Errorf("start %s: %w", d, err)
+	}
+	r := &run{cmd: cmd, ended: make(chan struct{})}
+	d.run = r
+	go func() {
+		defer close(r.ended)
+		r.err = cmd.Wait()
+	}()
+	return nil
+}
+
+// end sends a signal that ends the process, and waits until it is gone. It may
+// be gone already.
+func (d *Daemon) end(signal os.Signal) error {
+	if d.run == nil {
+		return nil
+	}
+	if err := d.run.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end %s: %w", d, err)
+	}
+	select {
+	case <-d.run.ended:
+		return nil
+	case <-time.After(endTimeout):
+		return fmt.Errorf("%s has not ended within %v of: %v", d, endTimeout, signal)
+	}
+}
+
+// standsStill asks Linux about each thread.
+func (d *Daemon) standsStill() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", d.run.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil || !strings.Contains(string(status), "\nState:\tT (stopped)\n") {
+			return false
+		}
+	}
+	return true
+}
