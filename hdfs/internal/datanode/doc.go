@@ -52,4 +52,6 @@
 //     sides.
 //
 // VisibleLength tells how much of a block that is still being written can be read.
+//  5. A packet that asks for a sync is alone on its connection: all before it are
+//     acknowledged, and nothing follows until it is. See cut for the reason.
 package datanode

@@ -38,11 +38,12 @@ type packet struct {
 	seqno int64 // heartbeatSeqno for a heartbeat
 	// prefix is all but data. It begins on a chunk's edge where data doesn't.
 	prefix []byte
-	// data is the caller's.
-	data []byte
+	// data is the callers', piece by piece, length bytes in all.
+	data   [][]byte
+	length int
 }
 
-func (p *packet) size() int64 { return int64(len(p.prefix) + len(p.data)) }
+func (p *packet) size() int64 { return int64(len(p.prefix) + p.length) }
 
 var packets sync.Pool
 
@@ -54,7 +55,8 @@ func newPacket() *packet {
 }
 
 func (p *packet) recycle() {
-	p.data = nil
+	clear(p.data)
+	p.data, p.length = p.data[:0], 0
 	packets.Put(p)
 }
 
@@ -93,18 +95,21 @@ func (p *packet) begin(h packetHeader) {
 }
 
 // sum adds the checksums of the data, which begins with kept.
-func (p *packet) sum(kept, data []byte) {
-	rest := data
-	if len(kept) > 0 {
-		first := min(chunkBytes-len(kept), len(rest))
-		crc := crc32.Update(crc32.Update(0, castagnoli, kept), castagnoli, rest[:first])
-		p.prefix = binary.BigEndian.AppendUint32(p.prefix, crc)
-		rest = rest[first:]
+func (p *packet) sum(kept []byte) {
+	crc, n := crc32.Update(0, castagnoli, kept), len(kept)
+	for _, rest := range p.data {
+		for len(rest) > 0 {
+			m := min(chunkBytes-n, len(rest))
+			crc, n = crc32.Update(crc, castagnoli, rest[:m]), n+m
+			rest = rest[m:]
+			if n == chunkBytes {
+				p.prefix = binary.BigEndian.AppendUint32(p.prefix, crc)
+				crc, n = 0, 0
+			}
+		}
 	}
-	for len(rest) > 0 {
-		n := min(chunkBytes, len(rest))
-		p.prefix = binary.BigEndian.AppendUint32(p.prefix, crc32.Update(0, castagnoli, rest[:n]))
-		rest = rest[n:]
+	if n > 0 {
+		p.prefix = binary.BigEndian.AppendUint32(p.prefix, crc)
 	}
 }
 
@@ -115,8 +120,7 @@ func heartbeat() *packet {
 	return p
 }
 
-// cutter cuts what is appended to a block into packets. Only the caller of Append
-// uses it.
+// cutter cuts what is appended to a block into packets.
 type cutter struct {
 	offset int64 // the block's length so far
 	seqno  int64 // of the next packet
@@ -125,41 +129,59 @@ type cutter struct {
 	tail [chunkBytes]byte
 }
 
-// count tells how many packets n bytes make.
-func (c *cutter) count(n int) int64 {
-	return int64(max(1, (c.kept+n+maxPacketData-1)/maxPacketData))
-}
-
-// next makes a packet of the first bytes of b, and returns those that are left.
-// Without bytes the packet is empty.
-func (c *cutter) next(b []byte, sync bool) (p *packet, rest []byte) {
-	if len(b) == 0 {
-		return c.empty(sync, false), nil
-	}
-	n := min(len(b), maxPacketData-c.kept)
-	data, rest := b[:n], b[n:]
-	p = newPacket()
-	p.begin(packetHeader{
-		offset: c.offset - int64(c.kept), seqno: c.seqno, length: c.kept + n, sync: sync && len(rest) == 0,
-	})
-	p.sum(c.tail[:c.kept], data)
-	p.prefix = append(p.prefix, c.tail[:c.kept]...)
-	p.data = data
-
-	c.seqno++
-	c.offset += int64(n)
-	if kept := (c.kept + n) % chunkBytes; kept > n {
-		copy(c.tail[c.kept:], data)
-		c.kept = kept
-	} else {
-		c.kept = copy(c.tail[:], data[n-kept:])
-	}
-	return p, rest
-}
-
-func (c *cutter) empty(sync, last bool) *packet {
+// next makes a packet of the first bytes of pieces, and takes them off. Without
+// bytes the packet is empty. With sync, the one that takes the last of them asks
+// for it.
+func (c *cutter) next(pieces *[][]byte, sync bool) *packet {
 	p := newPacket()
-	p.begin(packetHeader{offset: c.offset, seqno: c.seqno, last: last, sync: sync})
+	for room := maxPacketData - c.kept; len(*pieces) > 0 && room > 0; {
+		first := (*pieces)[0]
+		n := min(len(first), room)
+		if n > 0 {
+			p.data = append(p.data, first[:n])
+		}
+		p.length += n
+		room -= n
+		if (*pieces)[0] = first[n:]; n == len(first) {
+			*pieces = (*pieces)[1:]
+		}
+	}
+	sync = sync && len(*pieces) == 0
+	if p.length == 0 {
+		p.begin(packetHeader{offset: c.offset, seqno: c.seqno, sync: sync})
+		c.seqno++
+		return p
+	}
+	p.begin(packetHeader{offset: c.offset - int64(c.kept), seqno: c.seqno, length: c.kept + p.length, sync: sync})
+	p.sum(c.tail[:c.kept])
+	p.prefix = append(p.prefix, c.tail[:c.kept]...)
+	c.seqno++
+	c.offset += int64(p.length)
+	c.keep(p)
+	return p
+}
+
+// keep remembers the partial chunk at the end of a packet.
+func (c *cutter) keep(p *packet) {
+	kept := (c.kept + p.length) % chunkBytes
+	if kept > p.length { // still the same chunk
+		for _, piece := range p.data {
+			c.kept += copy(c.tail[c.kept:], piece)
+		}
+		return
+	}
+	c.kept = kept
+	for i := len(p.data) - 1; kept > 0; i-- {
+		piece := p.data[i]
+		n := min(kept, len(piece))
+		kept -= copy(c.tail[kept-n:kept], piece[len(piece)-n:])
+	}
+}
+
+// empty is a packet without data.
+func (c *cutter) empty(last bool) *packet {
+	p := newPacket()
+	p.begin(packetHeader{offset: c.offset, seqno: c.seqno, last: last})
 	c.seqno++
 	return p
 }

@@ -20,13 +20,19 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-func bytesOf(p *packet) []byte { return slices.Concat(p.prefix, p.data) }
+func bytesOf(p *packet) []byte { return slices.Concat(p.prefix, slices.Concat(p.data...)) }
+
+// cut makes the first packet of b.
+func (c *cutter) cut(b string, sync bool) *packet {
+	return c.next(&[][]byte{[]byte(b)}, sync)
+}
 
 // e3069283 is the check value of CRC32C, that of "123456789".
 func TestPacketOnTheWire(t *testing.T) {
 	c := cutter{}
-	p, rest := c.next([]byte("123456789"), true)
-	require.Empty(t, rest)
+	pieces := [][]byte{[]byte("1234"), nil, []byte("56789")}
+	p := c.next(&pieces, true)
+	require.Empty(t, pieces)
 	require.Equal(t, unhex(t, `
 		00000011 001b
 		09 0000000000000000  11 0000000000000000  18 00  25 09000000  28 01
@@ -34,7 +40,7 @@ func TestPacketOnTheWire(t *testing.T) {
 		313233343536373839`), bytesOf(p))
 
 	// The partial chunk is sent again, with what follows it.
-	p, _ = c.next([]byte("0"), false)
+	p = c.cut("0", false)
 	require.Equal(t, unhex(t, `
 		00000012 0019
 		09 0000000000000000  11 0100000000000000  18 00  25 0a000000
@@ -43,7 +49,7 @@ func TestPacketOnTheWire(t *testing.T) {
 
 	require.Equal(t, unhex(t, `
 		00000004 0019
-		09 0a00000000000000  11 0200000000000000  18 01  25 00000000`), bytesOf(c.empty(false, true)))
+		09 0a00000000000000  11 0200000000000000  18 01  25 00000000`), bytesOf(c.empty(true)))
 	require.Equal(t, unhex(t, `
 		00000004 0019
 		09 0000000000000000  11 ffffffffffffffff  18 00  25 00000000`), bytesOf(heartbeat()))
@@ -51,10 +57,10 @@ func TestPacketOnTheWire(t *testing.T) {
 
 func TestPrefixFitsItsBuffer(t *testing.T) {
 	c := cutter{}
-	_, _ = c.next(make([]byte, chunkBytes-1), true)
-	p, _ := c.next(make([]byte, 2*maxPacketData), true)
+	_ = c.cut(string(make([]byte, chunkBytes-1)), true)
+	p := c.cut(string(make([]byte, 2*maxPacketData)), true)
 	require.LessOrEqual(t, len(p.prefix), maxPrefix)
-	require.Len(t, p.data, maxPacketData-chunkBytes+1)
+	require.Equal(t, maxPacketData-chunkBytes+1, p.length)
 }
 
 func TestOperationOnTheWire(t *testing.T) {

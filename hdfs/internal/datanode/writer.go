@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -86,21 +87,25 @@ type Writer struct {
 	// fixed is set on a block opened for its sync.
 	fixed bool
 
-	// cutter is used by the caller of Append only.
+	dead  chan struct{}
+	rouse chan struct{}  // wakes the watch; holds one
+	gone  sync.WaitGroup // all goroutines
+	mu    sync.Mutex     // guards the fields below, and those of the legs that say so
 	cutter
-
-	dead   chan struct{}
-	rouse  chan struct{}  // wakes the watch; holds one
-	gone   sync.WaitGroup // all goroutines
-	mu     sync.Mutex     // guards the fields below, and those of the legs that say so
-	queue  fifo[*packet]  // what some connection has not written yet
-	queued int64          // bytes put into queue since the start
-	newest int64          // seqno of the newest packet; -1 at first
+	queue  fifo[*packet] // what some connection has not written yet
+	queued int64         // bytes put into queue since the start
+	newest int64         // seqno of the newest packet; -1 at first
 	// pending are the appends whose done was not called. Of those at its head,
 	// settled are acknowledged by all DataNodes, and led by at least one.
 	pending      fifo[pending]
 	settled, led int
 	acknowledged int64
+	// uncut are the newest of pending that are no packets yet: synced appends wait
+	// for the sync before them. syncing is the seqno of that one, or -1; held is its
+	// packet while the ones before it are not acknowledged.
+	uncut   int
+	syncing int64
+	held    *packet
 	// delivering is set while a goroutine calls done functions.
 	delivering bool
 	// drained is closed when nothing is pending anymore, for Finish.
@@ -115,12 +120,17 @@ type Writer struct {
 
 // pending is an append in flight.
 type pending struct {
-	last int64 // seqno of its last packet
+	p    []byte // until it is cut
+	sync bool
+	last int64 // seqno of its last packet; uncutSeqno before it is cut
 	end  int64 // the block's length with it
 	done func(error)
 	// since is when the first DataNode acknowledged it.
 	since time.Time
 }
+
+// uncutSeqno is that of an append which has no packets yet.
+const uncutSeqno = math.MaxInt64
 
 // Append adds p behind all earlier appends. done is called exactly once: with nil
 // when every DataNode has p (and with sync, has it on disk), else with an error
@@ -128,52 +138,40 @@ type pending struct {
 // called in order, one at a time, on a goroutine of the writer. They must not block,
 // nor call Finish or Abandon. Append does not block. p must not change until then.
 func (w *Writer) Append(p []byte, sync bool, done func(error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.fixed && len(p) > 0 {
-		w.fail(errTakesNone)
+		w.failLocked(errTakesNone)
 	}
-	one := pending{last: w.seqno + w.count(len(p)) - 1, end: w.offset + int64(len(p)), done: done}
-	for rest := p; ; {
-		var next *packet
-		next, rest = w.next(rest, sync)
-		w.push(next, &one)
-		if len(rest) == 0 {
-			return
-		}
-		one.done = nil
+	w.pending.push(pending{p: p, sync: sync, last: uncutSeqno, done: done})
+	w.uncut++
+	if w.err != nil {
+		w.tellRest()
+		return
 	}
+	w.cut()
 }
 
 // Sync makes durable what was appended before; done as of Append.
 func (w *Writer) Sync(done func(error)) { w.Append(nil, true, done) }
 
-// push queues a packet, and with it the append that begins with it, if its done
-// is set.
-func (w *Writer) push(p *packet, one *pending) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pushLocked(p, one)
-}
-
-func (w *Writer) pushLocked(p *packet, one *pending) {
-	if one.done != nil {
-		w.pending.push(*one)
+// tellRest makes sure that appends which come after a failure are told. It runs
+// with mu held.
+func (w *Writer) tellRest() {
+	// The failing goroutines tell those in flight. Later ones find nobody.
+	if w.senders == 0 && !w.delivering && w.pending.len() > 0 {
+		w.delivering = true
+		w.gone.Go(w.deliverRest)
 	}
-	if w.err != nil {
-		// The failing goroutines tell those in flight. Later ones find nobody.
-		if w.senders == 0 && !w.delivering && w.pending.len() > 0 {
-			w.delivering = true
-			w.gone.Go(w.deliverRest)
-		}
-		return
-	}
-	w.newest = p.seqno
-	w.enqueue(p)
 }
 
 // enqueue runs with mu held.
 func (w *Writer) enqueue(p *packet) {
 	now := time.Now()
 	w.touched = now
+	if p.seqno != heartbeatSeqno {
+		w.newest = p.seqno
+	}
 	w.queue.push(p)
 	w.queued += p.size()
 	for _, l := range w.legs {
@@ -227,11 +225,14 @@ func (w *Writer) drain(ctx context.Context) error {
 // end sends the last packet.
 func (w *Writer) end(ctx context.Context) error {
 	ended := make(chan error, 1)
-	last := pending{last: w.seqno, end: w.offset, done: func(err error) { ended <- err }}
-	p := w.empty(false, true)
 	w.mu.Lock()
 	w.ending = true
-	w.pushLocked(p, &last)
+	w.pending.push(pending{last: w.seqno, end: w.offset, done: func(err error) { ended <- err }})
+	if w.err != nil {
+		w.tellRest()
+	} else {
+		w.enqueue(w.empty(true))
+	}
 	w.mu.Unlock()
 	select {
 	case err := <-ended:

@@ -34,7 +34,7 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 	c = c.withDefaults()
 	w := &Writer{
 		config: c, fixed: s.Append, legs: make([]*leg, len(nodes)), senders: len(nodes),
-		dead: make(chan struct{}), rouse: make(chan struct{}, 1), newest: -1, touched: time.Now(),
+		dead: make(chan struct{}), rouse: make(chan struct{}, 1), newest: -1, syncing: -1, touched: time.Now(),
 	}
 	w.offset, w.acknowledged = s.Length, s.Length
 	refused := make([]*NodeError, len(nodes))

@@ -1,6 +1,69 @@
 package datanode
 
-import "time"
+import (
+	"math"
+	"time"
+)
+
+// cut makes packets of the appends that wait. A packet that asks for a sync is
+// alone on its connections: it is sent when all before it are acknowledged, and
+// nothing is cut until it is. Appends that come meanwhile share the next sync.
+//
+// For a DataNode whose client is gone learns that when it acknowledges a packet,
+// and then interrupts whoever receives the next one. Within a sync that leaves a
+// replica whose length no recovery believes until the DataNode is restarted.
+//
+// cut runs with mu held.
+func (w *Writer) cut() {
+	for w.uncut > 0 && w.syncing < 0 {
+		from := w.pending.len() - w.uncut
+		upto := from
+		for ; upto < w.pending.len() && !w.pending.at(upto).sync; upto++ {
+		}
+		if upto == w.pending.len() {
+			w.cutGroup(from, from+1, false)
+		} else {
+			w.cutGroup(from, w.pending.len(), true)
+		}
+	}
+}
+
+// cutGroup makes packets of some appends, as if they were one.
+func (w *Writer) cutGroup(from, upto int, sync bool) {
+	pieces := make([][]byte, 0, 4)
+	end := w.offset
+	for i := from; i < upto; i++ {
+		one := w.pending.at(i)
+		pieces = append(pieces, one.p)
+		end += int64(len(one.p))
+		one.end, one.p = end, nil
+	}
+	w.uncut -= upto - from
+	p := w.next(&pieces, sync)
+	for len(pieces) > 0 {
+		w.enqueue(p)
+		p = w.next(&pieces, sync)
+	}
+	for i := from; i < upto; i++ {
+		w.pending.at(i).last = p.seqno
+	}
+	if !sync {
+		w.enqueue(p)
+		return
+	}
+	w.held, w.syncing = p, p.seqno
+	w.settle(time.Now())
+}
+
+// beatless tells whether no heartbeat waits for its acknowledgement.
+func (w *Writer) beatless() bool {
+	for _, l := range w.legs {
+		if l.beats > 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // settle counts what all DataNodes have acknowledged by now, and notes what the
 // first one has. It runs with mu held; the caller delivers afterwards.
@@ -8,7 +71,7 @@ func (w *Writer) settle(now time.Time) {
 	if w.err != nil {
 		return
 	}
-	all, some := w.newest, int64(-1)
+	all, some := int64(math.MaxInt64-1), int64(-1)
 	for _, l := range w.legs {
 		got := l.confirmed()
 		all, some = min(all, got), max(some, got)
@@ -18,6 +81,14 @@ func (w *Writer) settle(now time.Time) {
 	}
 	for ; w.settled < w.pending.len() && w.pending.at(w.settled).last <= all; w.settled++ {
 		w.acknowledged = w.pending.at(w.settled).end
+	}
+	if w.held != nil && all >= w.held.seqno-1 && w.beatless() {
+		w.enqueue(w.held)
+		w.held = nil
+	}
+	if w.syncing >= 0 && all >= w.syncing {
+		w.syncing = -1
+		w.cut()
 	}
 }
 

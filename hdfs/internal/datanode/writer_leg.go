@@ -83,9 +83,7 @@ func (l *leg) send() {
 		l.gathered = l.gathered[:0]
 		for _, p := range l.batch {
 			l.gathered = append(l.gathered, p.prefix)
-			if len(p.data) > 0 {
-				l.gathered = append(l.gathered, p.data)
-			}
+			l.gathered = append(l.gathered, p.data...)
 		}
 		l.left = l.gathered
 		if _, err := l.left.WriteTo(l.conn); err != nil {
@@ -205,7 +203,7 @@ func (l *leg) got(acked int64, beats int, progress bool) bool {
 	l.since = now
 	l.beats -= beats
 	l.acked = acked
-	if progress {
+	if progress || w.held != nil {
 		w.settle(now)
 		w.deliver()
 	}

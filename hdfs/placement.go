@@ -1,0 +1,115 @@
+package hdfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/talos-log/talos/hdfs/internal/datanode"
+	"github.com/talos-log/talos/hdfs/internal/namenode"
+	"github.com/talos-log/talos/hdfs/internal/wire"
+	"github.com/talos-log/talos/talos"
+)
+
+// maxPlacements is how many blocks are tried for a file before giving up. Each
+// leaves out the DataNodes that failed before.
+const maxPlacements = 5
+
+// file is a file that this store writes.
+type file struct {
+	path string
+	// holder is the lease holder's name.
+	holder string
+	id     uint64
+}
+
+// placed is a file's block with a connection to every one of its DataNodes.
+type placed struct {
+	block  *wire.LocatedBlock
+	writer *datanode.Writer
+}
+
+// place allocates the file's block and connects to every DataNode of it. Blocks
+// with a DataNode that can't be reached are given back: nothing was written.
+func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo) (placed, error) {
+	var failed []*wire.DatanodeInfo
+	var failures []error
+	for range maxPlacements {
+		block, err := s.allocate(ctx, f, append(leaveOut[:len(leaveOut):len(leaveOut)], failed...))
+		switch {
+		case errors.Is(err, errTooFew) && len(leaveOut) > 0:
+			// Better one that may fail again than none.
+			leaveOut = nil
+			continue
+		case errors.Is(err, errTooFew):
+			return placed{}, tooFewReplicas(f.path, fmt.Sprintf("%v", err), errors.Join(failures...))
+		case err != nil:
+			return placed{}, err
+		}
+		s.step(BlockAllocated)
+		writer, refused := datanode.Connect(ctx, s.writing(f.holder), block, datanode.Setup{})
+		if len(refused) == 0 {
+			return placed{block: block, writer: writer}, nil
+		}
+		for _, one := range refused {
+			if ctx.Err() == nil {
+				s.suspect(one.Node, one.Err)
+			}
+			failed = append(failed, one.Node)
+			failures = append(failures, one)
+		}
+		if err := s.giveBack(ctx, f, block); err != nil {
+			return placed{}, err
+		}
+	}
+	return placed{}, tooFewReplicas(f.path, fmt.Sprintf("%d blocks were tried", maxPlacements), errors.Join(failures...))
+}
+
+// errTooFew: the NameNode has fewer DataNodes to offer than must be written.
+var errTooFew = errors.New("too few DataNodes")
+
+// allocate asks for a block of at least minReplicas DataNodes.
+func (s *Store) allocate(ctx context.Context, f file, exclude []*wire.DatanodeInfo) (*wire.LocatedBlock, error) {
+	block, err := s.names.AddBlock(ctx, &wire.AddBlockRequest{
+		Src: &f.path, ClientName: &f.holder, FileId: &f.id, Exclude: exclude,
+		Flags: []wire.AddBlockFlag{wire.AddBlockFlag_NO_LOCAL_WRITE},
+	})
+	if errors.Is(err, namenode.ErrTooFewNodes) {
+		return nil, fmt.Errorf("%w: none can be written, %d must be", errTooFew, s.minReplicas)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n := len(block.GetLocations()); n < s.minReplicas {
+		if err := s.giveBack(ctx, f, block); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %d can be written, %d must be", errTooFew, n, s.minReplicas)
+	}
+	return block, nil
+}
+
+// giveBack abandons a block in which nothing is acknowledged. With anything
+// acknowledged it would destroy that.
+func (s *Store) giveBack(ctx context.Context, f file, block *wire.LocatedBlock) error {
+	return s.names.AbandonBlock(ctx, &wire.AbandonBlockRequest{Block: block.GetBlock(), Src: &f.path, Holder: &f.holder, FileId: &f.id})
+}
+
+// suspect notes that a DataNode failed.
+func (s *Store) suspect(node *wire.DatanodeInfo, err error) {
+	s.metrics.nodeFailures.Inc()
+	s.nodes.add(node)
+	s.log.Warn("DataNode failed, left out for a while", "datanode", address(node), "error", err)
+}
+
+func (s *Store) writing(holder string) datanode.Config {
+	return datanode.Config{ClientName: holder, UseHostname: s.useHostname}
+}
+
+func address(node *wire.DatanodeInfo) string {
+	return fmt.Sprintf("%s:%d", node.GetId().GetIpAddr(), node.GetId().GetXferPort())
+}
+
+func tooFewReplicas(path, detail string, cause error) error {
+	return userError(talos.TooFewReplicas, "write", path, detail, cause)
+}

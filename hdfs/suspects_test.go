@@ -1,0 +1,44 @@
+package hdfs
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/talos-log/talos/hdfs/internal/wire"
+)
+
+func node(uuid string) *wire.DatanodeInfo {
+	return &wire.DatanodeInfo{Id: &wire.DatanodeID{DatanodeUuid: proto.String(uuid)}}
+}
+
+func TestASuspectIsLeftOutForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSuspects()
+		a, b := node("a"), node("b")
+		s.add(a)
+		time.Sleep(suspicion / 2)
+		s.add(b)
+		require.ElementsMatch(t, []*wire.DatanodeInfo{a, b}, s.list())
+		time.Sleep(suspicion/2 + 1)
+		require.Equal(t, []*wire.DatanodeInfo{b}, s.list())
+		s.trust([]*wire.DatanodeInfo{node("b"), node("c")})
+		require.Empty(t, s.list())
+	})
+}
+
+func TestOnlySoManySuspectsAreRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSuspects()
+		for i := range maxSuspects + 1 {
+			s.add(node(fmt.Sprint(i)))
+			time.Sleep(time.Millisecond)
+		}
+		require.Len(t, s.list(), maxSuspects)
+		require.NotContains(t, s.list(), node("0"), "the oldest is forgotten")
+	})
+}

@@ -1,0 +1,68 @@
+package hdfs
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// probeFirst and probeMost are the pauses between two probes for DataNodes
+	// while segments have fewer replicas than wanted.
+	probeFirst = 5 * time.Second
+	probeMost  = time.Minute
+	// probeTimeout bounds one probe.
+	probeTimeout = 15 * time.Second
+)
+
+// upkeep watches for the DataNodes that segments with too few replicas wait for,
+// and asks those segments to be rolled when they are back. Its goroutine lives
+// while there is such a segment.
+type upkeep struct {
+	store *Store
+
+	mu      sync.Mutex // guards running
+	running bool
+}
+
+// watch makes sure that the goroutine runs.
+func (u *upkeep) watch() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.running && u.store.ctx.Err() == nil {
+		u.running = true
+		u.store.work.Go(u.run)
+	}
+}
+
+func (u *upkeep) run() {
+	for pause := probeFirst; ; pause = min(2*pause, probeMost) {
+		select {
+		case <-time.After(pause):
+		case <-u.store.ctx.Done():
+			return
+		}
+		if u.idle() {
+			return
+		}
+		if err := u.probe(); err != nil {
+			u.store.log.Info("segments still have fewer replicas than wanted", "wanted", u.store.replication, "reason", err)
+			continue
+		}
+		u.store.log.Info("enough DataNodes again: segments are rolled to get all replicas", "segments", u.store.open.rollDegraded())
+	}
+}
+
+// idle tells whether nobody waits, and then ends the goroutine's time.
+func (u *upkeep) idle() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.running = u.store.open.anyDegraded()
+	return !u.running
+}
+
+func (u *upkeep) probe() error {
+	ctx, cancel := context.WithTimeout(u.store.ctx, probeTimeout)
+	defer cancel()
+	return u.store.probe(ctx, u.store.replication)
+}

@@ -1,0 +1,80 @@
+package hdfs_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/talos-log/talos/hdfs"
+	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/test/hadoop"
+	"github.com/talos-log/talos/test/process"
+)
+
+var released process.Builder
+
+func TestMain(m *testing.M) {
+	if store := os.Getenv(writerEnv); store != "" {
+		if err := write(store, os.Args[1], stage(os.Args[2]), os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	code := hadoop.Main(m)
+	if err := released.Remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// running is the HDFS of this test binary, with all its DataNodes.
+func running(t *testing.T) *hadoop.Cluster {
+	t.Helper()
+	c := hadoop.ForTest(t)
+	t.Cleanup(func() { c.Restore(t) })
+	return c
+}
+
+// storeURL is a folder of the test's own.
+func storeURL(t *testing.T, c *hadoop.Cluster) string {
+	t.Helper()
+	name := strings.NewReplacer("/", "-", " ", "-", ",", "", ":", "", "(", "", ")", "", "#", "").Replace(t.Name())
+	return c.URL() + "/" + name
+}
+
+func openStore(t *testing.T, store string) *hdfs.Store {
+	t.Helper()
+	u, err := url.Parse(store)
+	require.NoError(t, err)
+	s, err := hdfs.Open(t.Context(), u, hdfs.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// contents reads a whole segment.
+func contents(t *testing.T, s storage.Store, id storage.ID) []byte {
+	t.Helper()
+	r, err := s.Open(t.Context(), id)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	size, err := r.Size(t.Context())
+	require.NoError(t, err)
+	b := make([]byte, size)
+	if size > 0 {
+		n, err := r.ReadAt(t.Context(), b, 0)
+		if err != io.EOF {
+			require.NoError(t, err)
+		}
+		require.Equal(t, int(size), n)
+	}
+	return b
+}
