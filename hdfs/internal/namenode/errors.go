@@ -66,6 +66,9 @@ func kindOf(e *rpc.RemoteError) error {
 	if wrapsSafeMode(e) {
 		return ErrSafeMode
 	}
+	if isBelowFile(e) {
+		return ErrNotFound
+	}
 	if kind := kinds[e.ShortClass()]; kind != nil {
 		return kind
 	}
@@ -78,6 +81,12 @@ func kindOf(e *rpc.RemoteError) error {
 		return ErrLease
 	}
 	return nil
+}
+
+// isBelowFile: a path that goes on below a file leads nowhere, but NameNodes call
+// that a matter of access. (For a create they throw something else.)
+func isBelowFile(e *rpc.RemoteError) bool {
+	return e.ShortClass() == "AccessControlException" && strings.Contains(e.Line(), "(is not a directory)")
 }
 
 // wrapsSafeMode: a NameNode of a pair that is starting says that it may be asked

@@ -29,6 +29,7 @@ func TestExceptionsHaveKinds(t *testing.T) {
 		{protocol + "UnregisteredNodeException", "who", ErrLease},
 		{"org.apache.hadoop.hdfs.server.namenode.SafeModeException", "Cannot create file /a. Name node is in safe mode.\nmore", ErrSafeMode},
 		{"org.apache.hadoop.security.AccessControlException", "Permission denied: user=kai", ErrPermission},
+		{"org.apache.hadoop.security.AccessControlException", "/a/file (is not a directory)", ErrNotFound},
 		{"org.apache.hadoop.fs.PathIsNotEmptyDirectoryException", "`/a is non empty': Directory is not empty", ErrNotEmpty},
 		{"java.io.IOException", "File /a could only be written to 0 of the 1 minReplication nodes. There are 0 datanode(s) running", ErrTooFewNodes},
 		{"java.io.IOException", "blk_1 does not exist or is not under construction null", ErrLease},
