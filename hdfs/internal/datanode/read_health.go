@@ -58,6 +58,14 @@ func (h *health) order(block *wire.LocatedBlock) []*wire.DatanodeInfo {
 	return sorted
 }
 
+// ailing tells whether a DataNode could not be reached, or stalled, lately.
+func (h *health) ailing(node *wire.DatanodeInfo) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, sick := h.sick[nodeKey(node)]
+	return sick && time.Since(at) < sickTime
+}
+
 // failed notes why a replica was not read.
 func (h *health) failed(node *wire.DatanodeInfo, block *wire.ExtendedBlock, reason string) {
 	key := replicaKey(node, block)

@@ -27,9 +27,9 @@ var errUnreadable = errors.New("the replica can't be read before a recovery of i
 // VisibleLength asks all DataNodes of a block that is being written how much of it
 // can be read, and returns the least that any of them said: so much can be read
 // from each of those. It is never below what all of them have acknowledged to the
-// writer. Once one has answered, the others get little more time. It fails with a
-// *ReplicasError if none of them said any, ErrReadsClosed, or the cause of the end
-// of ctx.
+// writer. Once one has answered, the others get little more time, and those that
+// failed lately none. It fails with a *ReplicasError if none of them said any,
+// ErrReadsClosed, or the cause of the end of ctx.
 func (r *Reads) VisibleLength(ctx context.Context, block *wire.LocatedBlock) (int64, error) {
 	ctx, end, err := r.begin(ctx)
 	if err != nil {
@@ -40,43 +40,79 @@ func (r *Reads) VisibleLength(ctx context.Context, block *wire.LocatedBlock) (in
 	defer asking.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	nodes := block.GetLocations()
-	answers := make(chan lengthAnswer, len(nodes))
-	for _, node := range nodes {
+	q := lengthQuestion{reads: r, block: block, awaited: map[*wire.DatanodeInfo]bool{}, least: -1}
+	answers := make(chan lengthAnswer, len(block.GetLocations()))
+	for _, node := range block.GetLocations() {
+		if !r.health.ailing(node) {
+			q.awaited[node] = true
+		}
 		asking.Go(func() {
 			length, err := r.length(ctx, node, block.GetBlock())
 			answers <- lengthAnswer{node: node, length: length, err: err}
 		})
 	}
-	least, failed := int64(-1), &ReplicasError{Block: block.GetBlock()}
-	var late <-chan time.Time
-	for range nodes {
-		select {
-		case a := <-answers:
-			if a.err != nil {
-				failed.add(a.node, lengthReason(a.err), a.err)
-				continue
-			}
-			if least < 0 {
-				least, late = a.length, time.After(lengthGrace)
-			}
-			least = min(least, a.length)
-		case <-late:
-			return least, nil
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		}
-	}
-	if least < 0 {
-		return 0, failed
-	}
-	return least, nil
+	return q.decide(ctx, answers)
+}
+
+// lengthQuestion gathers what the DataNodes say of one block.
+type lengthQuestion struct {
+	reads *Reads
+	block *wire.LocatedBlock
+	// awaited are those whose answers are worth to be waited for.
+	awaited map[*wire.DatanodeInfo]bool
+	least   int64 // of the lengths; -1 if there is none
+	failed  []*ReplicaError
 }
 
 type lengthAnswer struct {
 	node   *wire.DatanodeInfo
 	length int64
 	err    error
+}
+
+func (q *lengthQuestion) decide(ctx context.Context, answers <-chan lengthAnswer) (int64, error) {
+	var late <-chan time.Time
+	for range q.block.GetLocations() {
+		select {
+		case a := <-answers:
+			if ctx.Err() != nil {
+				return 0, context.Cause(ctx) // which is no failure of that DataNode
+			}
+			q.take(a)
+		case <-late:
+			for node := range q.awaited {
+				q.reads.health.failed(node, q.block.GetBlock(), ReasonTimeout)
+			}
+			return q.least, nil
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+		if q.least >= 0 && len(q.awaited) == 0 {
+			return q.least, nil
+		}
+		if q.least >= 0 && late == nil {
+			late = time.After(lengthGrace)
+		}
+	}
+	if q.least < 0 {
+		return 0, &ReplicasError{Block: q.block.GetBlock(), Replicas: q.failed}
+	}
+	return q.least, nil
+}
+
+// take counts an answer.
+func (q *lengthQuestion) take(a lengthAnswer) {
+	delete(q.awaited, a.node)
+	switch {
+	case a.err != nil:
+		reason := lengthReason(a.err)
+		if reason == ReasonConnect || reason == ReasonTimeout {
+			q.reads.health.failed(a.node, q.block.GetBlock(), reason)
+		}
+		q.failed = append(q.failed, &ReplicaError{NodeError: NodeError{Node: a.node, Err: a.err}, Reason: reason})
+	case q.least < 0 || a.length < q.least:
+		q.least = a.length
+	}
 }
 
 // length asks one DataNode, over a connection of its own: the question is rare.

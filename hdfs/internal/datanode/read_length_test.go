@@ -31,15 +31,16 @@ func TestTheVisibleLength(t *testing.T) {
 		nodes   []says
 		want    int64
 		reasons []string
-		takes   time.Duration
+		// takes is how long it takes, and again how long when asked once more.
+		takes, again time.Duration
 	}{
 		"is the least that any replica has":   {nodes: []says{{length: 300}, {length: 100}, {length: 200}}, want: 100},
 		"of those that answer":                {nodes: []says{{length: 300}, {exception: notFound}, {dead: true}}, want: 300},
 		"leaves out what can't be read":       {nodes: []says{{length: 300}, {length: -1}}, want: 300},
-		"waits for others, but not for long":  {nodes: []says{{length: 300}, {length: 100, after: never}, {length: 200, after: lengthGrace / 2}}, want: 200, takes: lengthGrace},
+		"waits for others, but not for long":  {nodes: []says{{length: 300}, {length: 100, after: never}, {length: 200, after: lengthGrace / 2}}, want: 200, takes: lengthGrace, again: lengthGrace / 2},
 		"may be zero":                         {nodes: []says{{length: 0}, {length: 10}}, want: 0},
 		"is unknown if no replica is there":   {nodes: []says{{exception: notFound}, {exception: notFound}}, reasons: []string{ReasonMissing, ReasonMissing}},
-		"is unknown if no DataNode answers":   {nodes: []says{{after: never}}, reasons: []string{ReasonTimeout}, takes: lengthTimeout},
+		"is unknown if no DataNode answers":   {nodes: []says{{after: never}}, reasons: []string{ReasonTimeout}, takes: lengthTimeout, again: lengthTimeout},
 		"is unknown if none can be reached":   {nodes: []says{{dead: true}}, reasons: []string{ReasonConnect}},
 		"is unknown if none can be read":      {nodes: []says{{length: -1}}, reasons: []string{ReasonError}},
 		"is unknown if there are no replicas": {},
@@ -76,9 +77,13 @@ func TestTheVisibleLength(t *testing.T) {
 					return ours, nil
 				}
 				r, _ := reads(t, ReadConfig{Dial: dial})
-				begun := time.Now()
-				got, err := r.VisibleLength(t.Context(), blockOn(nodes...))
-				require.Equal(t, c.takes, time.Since(begun))
+				var got int64
+				var err error
+				for _, takes := range []time.Duration{c.takes, c.again} {
+					begun := time.Now()
+					got, err = r.VisibleLength(t.Context(), blockOn(nodes...))
+					require.Equal(t, takes, time.Since(begun))
+				}
 				close(stop)
 				if c.reasons == nil && len(c.nodes) > 0 {
 					require.NoError(t, err)
@@ -97,4 +102,22 @@ func TestTheVisibleLength(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheEndOfAContextEndsTheQuestionForALength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		dial := func(ctx context.Context, _ string) (net.Conn, error) {
+			cancel()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		r, _ := reads(t, ReadConfig{Dial: dial})
+		begun := time.Now()
+		_, err := r.VisibleLength(ctx, blockOn(newFakeNode(t, 1), newFakeNode(t, 2)))
+		require.ErrorIs(t, err, context.Canceled)
+		require.Zero(t, time.Since(begun))
+		require.Empty(t, r.health.sick, "the DataNodes are not to blame")
+		r.Close()
+	})
 }

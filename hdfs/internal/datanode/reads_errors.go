@@ -118,6 +118,7 @@ func reasonOf(err error) string {
 func hasNot(message string) bool {
 	for _, words := range []string{
 		"ReplicaNotFoundException",
+		"is not valid.",     // it has lost the file
 		"don't match block", // a finished replica that is shorter
 		"bytes available",   // one being written that is shorter, also after 3 s
 	} {

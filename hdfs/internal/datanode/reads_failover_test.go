@@ -77,6 +77,9 @@ func TestAReplicaThatFailsIsReplaced(t *testing.T) {
 		"the DataNode does not have it": {reason: ReasonMissing, opened: func(*wire.OpReadBlock) *wire.BlockOpResponse {
 			return refusal("opReadBlock received exception org.apache.hadoop.hdfs.server.datanode.ReplicaNotFoundException: Replica not found")
 		}},
+		"the DataNode has lost its file": {reason: ReasonMissing, opened: func(*wire.OpReadBlock) *wire.BlockOpResponse {
+			return refusal("opReadBlock received exception java.io.FileNotFoundException: BlockId 1073741825 is not valid.")
+		}},
 		"it is being written and shorter": {reason: ReasonMissing, opened: func(*wire.OpReadBlock) *wire.BlockOpResponse {
 			return refusal("opReadBlock received exception java.io.IOException: Need 9000 bytes, but only 512 bytes available")
 		}},
