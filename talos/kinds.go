@@ -45,6 +45,7 @@ const (
 	Timeout            Kind = "Timeout"
 	Canceled           Kind = "Canceled"
 	Closed             Kind = "Closed"
+	Incompatible       Kind = "Incompatible"
 	Internal           Kind = "Internal"
 )
 
@@ -182,6 +183,10 @@ var kinds = map[Kind]Class{
 	Closed: {
 		codes.FailedPrecondition, false, "it is closed already",
 		"a client, producer or consumer can't be used after Close",
+	},
+	Incompatible: {
+		codes.FailedPrecondition, false, "client and node speak no protocol in common",
+		"update the one that the message names; releases next to each other always work together",
 	},
 	Internal: {
 		codes.Internal, false, "a fault of Talos itself",

@@ -161,6 +161,7 @@ func (s *adminService) Version(context.Context, *talosv1.VersionRequest) (*talos
 	return &talosv1.VersionResponse{
 		Version: cfg.Version, ClusterId: cfg.Meta.Cluster().ID, NodeId: cfg.NodeID,
 		MaxRecordBytes: int32(cfg.Limits.RecordBytes), MaxBatchBytes: int32(cfg.Limits.BatchBytes()),
+		Protocol: cfg.Protocols.Newest, OldestProtocol: cfg.Protocols.Oldest,
 	}, nil
 }
 

@@ -25,6 +25,9 @@ type Config struct {
 	Meta *coordinator.Meta
 	// Limits; the zero value means talos.DefaultLimits.
 	Limits talos.Limits
+	// Protocols is what the node says it speaks; the zero value means
+	// talos.OwnProtocols. Tests of compatibility set another.
+	Protocols talos.Protocols
 	// Logger takes the node's log; nil means none.
 	Logger *slog.Logger
 	// Registerer takes the node's metrics until Run returns; nil means none.
@@ -36,6 +39,9 @@ type Config struct {
 func (c *Config) ensureDefaults() {
 	if c.Limits == (talos.Limits{}) {
 		c.Limits = talos.DefaultLimits()
+	}
+	if c.Protocols == (talos.Protocols{}) {
+		c.Protocols = talos.OwnProtocols
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -55,6 +61,7 @@ func (c *Config) validate() error {
 	need(c.Store != nil, "the store is missing")
 	need(c.Meta != nil, "the coordinator is missing")
 	need(c.Limits.RecordBytes > 0, "the record limit must be positive")
+	need(c.Protocols.Valid(), "the protocols are no range")
 	if len(faults) == 0 {
 		return nil
 	}

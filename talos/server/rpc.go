@@ -100,6 +100,9 @@ func (n *Node) interceptUnary(
 	ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) (answer any, err error) {
 	err = n.guard(info.FullMethod, func() error {
+		if err := n.admitClient(ctx, info.FullMethod); err != nil {
+			return err
+		}
 		answer, err = handler(ctx, req)
 		return err
 	})
@@ -107,7 +110,12 @@ func (n *Node) interceptUnary(
 }
 
 func (n *Node) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return n.outcome(info.FullMethod, n.guard(info.FullMethod, func() error { return handler(srv, stream) }))
+	return n.outcome(info.FullMethod, n.guard(info.FullMethod, func() error {
+		if err := n.admitClient(stream.Context(), info.FullMethod); err != nil {
+			return err
+		}
+		return handler(srv, stream)
+	}))
 }
 
 // guard makes an error of a panic in f: a fault in one call, or in one piece of

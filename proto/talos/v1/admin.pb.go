@@ -760,6 +760,8 @@ func (*VersionRequest) Descriptor() ([]byte, []int) {
 	return file_talos_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
+// VersionResponse is what any client may ask for first, whatever protocol it
+// speaks.
 type VersionResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Version   string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -768,6 +770,10 @@ type VersionResponse struct {
 	// Limits in bytes.
 	MaxRecordBytes int32 `protobuf:"varint,4,opt,name=max_record_bytes,json=maxRecordBytes,proto3" json:"max_record_bytes,omitempty"`
 	MaxBatchBytes  int32 `protobuf:"varint,5,opt,name=max_batch_bytes,json=maxBatchBytes,proto3" json:"max_batch_bytes,omitempty"`
+	// The protocol numbers that the node speaks: the newest, and the oldest. 0
+	// means 1, in both. docs/compatibility.md has the rule.
+	Protocol       int32 `protobuf:"varint,6,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	OldestProtocol int32 `protobuf:"varint,7,opt,name=oldest_protocol,json=oldestProtocol,proto3" json:"oldest_protocol,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -837,6 +843,20 @@ func (x *VersionResponse) GetMaxBatchBytes() int32 {
 	return 0
 }
 
+func (x *VersionResponse) GetProtocol() int32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *VersionResponse) GetOldestProtocol() int32 {
+	if x != nil {
+		return x.OldestProtocol
+	}
+	return 0
+}
+
 var File_talos_v1_admin_proto protoreflect.FileDescriptor
 
 const file_talos_v1_admin_proto_rawDesc = "" +
@@ -886,14 +906,16 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x10\n" +
-	"\x0eVersionRequest\"\xb5\x01\n" +
+	"\x0eVersionRequest\"\xfa\x01\n" +
 	"\x0fVersionResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x17\n" +
 	"\anode_id\x18\x03 \x01(\tR\x06nodeId\x12(\n" +
 	"\x10max_record_bytes\x18\x04 \x01(\x05R\x0emaxRecordBytes\x12&\n" +
-	"\x0fmax_batch_bytes\x18\x05 \x01(\x05R\rmaxBatchBytes*S\n" +
+	"\x0fmax_batch_bytes\x18\x05 \x01(\x05R\rmaxBatchBytes\x12\x1a\n" +
+	"\bprotocol\x18\x06 \x01(\x05R\bprotocol\x12'\n" +
+	"\x0foldest_protocol\x18\a \x01(\x05R\x0eoldestProtocol*S\n" +
 	"\n" +
 	"Durability\x12\x1a\n" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +

@@ -640,10 +640,12 @@ func (x *ListOffsetsRequest) GetPartitions() []*ListOffsetsPartition {
 }
 
 type ListOffsetsPartition struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	TopicId       []byte                 `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
-	Partition     int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
-	Epoch         int32                  `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	TopicId   []byte                 `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
+	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	Epoch     int32                  `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Asks for the offset at a time, in milliseconds since 1970.
+	AtTimeMs      *int64 `protobuf:"varint,4,opt,name=at_time_ms,json=atTimeMs,proto3,oneof" json:"at_time_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -695,6 +697,13 @@ func (x *ListOffsetsPartition) GetPartition() int32 {
 func (x *ListOffsetsPartition) GetEpoch() int32 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+func (x *ListOffsetsPartition) GetAtTimeMs() int64 {
+	if x != nil && x.AtTimeMs != nil {
+		return *x.AtTimeMs
 	}
 	return 0
 }
@@ -754,9 +763,12 @@ type ListedOffsets struct {
 	Segments int32 `protobuf:"varint,5,opt,name=segments,proto3" json:"segments,omitempty"`
 	Bytes    int64 `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// The node that answered, by its id and its advertised address.
-	Owner         string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
-	OwnerAddress  string `protobuf:"bytes,8,opt,name=owner_address,json=ownerAddress,proto3" json:"owner_address,omitempty"`
-	Error         *Error `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	Owner        string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
+	OwnerAddress string `protobuf:"bytes,8,opt,name=owner_address,json=ownerAddress,proto3" json:"owner_address,omitempty"`
+	Error        *Error `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	// With at_time_ms: the offset of the first record batch whose append time is
+	// not before it; the end if there is none.
+	OffsetAtTime  int64 `protobuf:"varint,10,opt,name=offset_at_time,json=offsetAtTime,proto3" json:"offset_at_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -852,6 +864,13 @@ func (x *ListedOffsets) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *ListedOffsets) GetOffsetAtTime() int64 {
+	if x != nil {
+		return x.OffsetAtTime
+	}
+	return 0
 }
 
 type InitProducerRequest struct {
@@ -994,15 +1013,18 @@ const file_talos_v1_log_proto_rawDesc = "" +
 	"\x12ListOffsetsRequest\x12>\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2\x1e.talos.v1.ListOffsetsPartitionR\n" +
-	"partitions\"e\n" +
+	"partitions\"\x97\x01\n" +
 	"\x14ListOffsetsPartition\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x05R\x05epoch\"N\n" +
+	"\x05epoch\x18\x03 \x01(\x05R\x05epoch\x12!\n" +
+	"\n" +
+	"at_time_ms\x18\x04 \x01(\x03H\x00R\batTimeMs\x88\x01\x01B\r\n" +
+	"\v_at_time_ms\"N\n" +
 	"\x13ListOffsetsResponse\x127\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2\x17.talos.v1.ListedOffsetsR\n" +
-	"partitions\"\x9f\x02\n" +
+	"partitions\"\xc5\x02\n" +
 	"\rListedOffsets\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12+\n" +
@@ -1012,7 +1034,9 @@ const file_talos_v1_log_proto_rawDesc = "" +
 	"\x05bytes\x18\x06 \x01(\x03R\x05bytes\x12\x14\n" +
 	"\x05owner\x18\a \x01(\tR\x05owner\x12#\n" +
 	"\rowner_address\x18\b \x01(\tR\fownerAddress\x12%\n" +
-	"\x05error\x18\t \x01(\v2\x0f.talos.v1.ErrorR\x05error\"\x15\n" +
+	"\x05error\x18\t \x01(\v2\x0f.talos.v1.ErrorR\x05error\x12$\n" +
+	"\x0eoffset_at_time\x18\n" +
+	" \x01(\x03R\foffsetAtTime\"\x15\n" +
 	"\x13InitProducerRequest\"^\n" +
 	"\x14InitProducerResponse\x12\x1f\n" +
 	"\vproducer_id\x18\x01 \x01(\x03R\n" +
@@ -1090,6 +1114,7 @@ func file_talos_v1_log_proto_init() {
 		(*ProduceResponse_Appended)(nil),
 		(*ProduceResponse_Error)(nil),
 	}
+	file_talos_v1_log_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
