@@ -21,12 +21,6 @@ type PartitionOwner struct {
 	Owner, Address string
 }
 
-// ServerVersion is what a node says of itself. Limits are in bytes.
-type ServerVersion struct {
-	Version, ClusterID, NodeID    string
-	MaxRecordBytes, MaxBatchBytes int
-}
-
 // CreateTopic makes a topic. TopicExists if there is one of this name;
 // InvalidTopicName and InvalidConfig before anything was done.
 func (c *Client) CreateTopic(ctx context.Context, name talos.TopicName, partitions int32, cfg talos.TopicConfig) (talos.Topic, error) {
@@ -34,12 +28,16 @@ func (c *Client) CreateTopic(ctx context.Context, name talos.TopicName, partitio
 	if err := cfg.Validate(); err != nil {
 		return talos.Topic{}, err
 	}
-	answer, err := c.admin.CreateTopic(ctx, &talosv1.CreateTopicRequest{
+	request := &talosv1.CreateTopicRequest{
 		Name: string(name), Partitions: partitions,
 		Config: toTopicConfig(cfg),
-	})
+	}
+	answer, err := ask(ctx, c, call{op: op, subject: string(name), changes: true},
+		func(ctx context.Context, p *peer) (*talosv1.CreateTopicResponse, error) {
+			return p.admin.CreateTopic(ctx, request)
+		})
 	if err != nil {
-		return talos.Topic{}, c.callError(ctx, op, string(name), err)
+		return talos.Topic{}, err
 	}
 	return toTopic(op, answer.GetTopic())
 }
@@ -47,16 +45,21 @@ func (c *Client) CreateTopic(ctx context.Context, name talos.TopicName, partitio
 // DeleteTopic frees the name at once; the data goes in the background and can't
 // be had back. UnknownTopic if there is none.
 func (c *Client) DeleteTopic(ctx context.Context, name talos.TopicName) error {
-	_, err := c.admin.DeleteTopic(ctx, &talosv1.DeleteTopicRequest{Name: string(name)})
-	return c.callError(ctx, "sdk.DeleteTopic", string(name), err)
+	_, err := ask(ctx, c, call{op: "sdk.DeleteTopic", subject: string(name), changes: true},
+		func(ctx context.Context, p *peer) (*talosv1.DeleteTopicResponse, error) {
+			return p.admin.DeleteTopic(ctx, &talosv1.DeleteTopicRequest{Name: string(name)})
+		})
+	return err
 }
 
 // Topics lists all topics, sorted by name.
 func (c *Client) Topics(ctx context.Context) ([]talos.Topic, error) {
 	const op = "sdk.Topics"
-	answer, err := c.admin.ListTopics(ctx, &talosv1.ListTopicsRequest{})
+	answer, err := ask(ctx, c, call{op: op}, func(ctx context.Context, p *peer) (*talosv1.ListTopicsResponse, error) {
+		return p.admin.ListTopics(ctx, &talosv1.ListTopicsRequest{})
+	})
 	if err != nil {
-		return nil, c.callError(ctx, op, "", err)
+		return nil, err
 	}
 	topics := make([]talos.Topic, 0, len(answer.GetTopics()))
 	for _, t := range answer.GetTopics() {
@@ -72,9 +75,12 @@ func (c *Client) Topics(ctx context.Context) ([]talos.Topic, error) {
 // Describe tells what a topic is and who serves it; UnknownTopic if there is none.
 func (c *Client) Describe(ctx context.Context, name talos.TopicName) (TopicDescription, error) {
 	const op = "sdk.Describe"
-	answer, err := c.admin.Metadata(ctx, &talosv1.MetadataRequest{Topics: []string{string(name)}})
+	answer, err := ask(ctx, c, call{op: op, subject: string(name)},
+		func(ctx context.Context, p *peer) (*talosv1.MetadataResponse, error) {
+			return p.admin.Metadata(ctx, &talosv1.MetadataRequest{Topics: []string{string(name)}})
+		})
 	if err != nil {
-		return TopicDescription{}, c.callError(ctx, op, string(name), err)
+		return TopicDescription{}, err
 	}
 	if len(answer.GetTopics()) != 1 {
 		return TopicDescription{}, malformed(op, string(name))
@@ -95,22 +101,6 @@ func (c *Client) Describe(ctx context.Context, name talos.TopicName) (TopicDescr
 		})
 	}
 	return d, nil
-}
-
-// ServerVersion asks the node what it is and what it admits.
-func (c *Client) ServerVersion(ctx context.Context) (ServerVersion, error) {
-	const op = "sdk.ServerVersion"
-	v, err := c.admin.Version(ctx, &talosv1.VersionRequest{})
-	if err != nil {
-		return ServerVersion{}, c.callError(ctx, op, "", err)
-	}
-	if v.GetMaxRecordBytes() <= 0 || v.GetMaxBatchBytes() <= 0 {
-		return ServerVersion{}, malformed(op, "")
-	}
-	return ServerVersion{
-		Version: v.GetVersion(), ClusterID: v.GetClusterId(), NodeID: v.GetNodeId(),
-		MaxRecordBytes: int(v.GetMaxRecordBytes()), MaxBatchBytes: int(v.GetMaxBatchBytes()),
-	}, nil
 }
 
 func toTopic(op string, t *talosv1.Topic) (talos.Topic, error) {

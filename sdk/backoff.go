@@ -21,7 +21,7 @@ func backoffAfter(failures int) time.Duration {
 	if failures < 7 {
 		d = min(minBackoff<<failures, maxBackoff)
 	}
-	return d/2 + rand.N(d/2) //nolint:gosec // spreads attempts, guards nothing
+	return d/2 + rand.N(d/2)
 }
 
 // pause waits, and tells whether ctx is still good.

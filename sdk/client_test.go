@@ -64,6 +64,7 @@ func TestServerVersion(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sdk.ServerVersion{
 			Version: "v1", ClusterID: "c", NodeID: "n", MaxRecordBytes: 1 << 20, MaxBatchBytes: 1<<20 + 64<<10,
+			Protocols: talos.FirstProtocol,
 		}, v)
 	})
 }

@@ -2,40 +2,54 @@ package sdk
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/talos-log/talos/talos"
-	"github.com/talos-log/talos/talos/batch"
 )
 
-// inflateFactor is how often a batch's own size its records count at most, by the
-// rules of batch.Records, if it was not compressed.
-const inflateFactor = 16
-
-// messageCost is what a message counts of a Poll beyond its record, in bytes.
-const messageCost = 64
-
-// Consumer reads partitions of one topic. It is for one goroutine; only Close
-// may be called by others.
+// Consumer reads partitions of one topic. It is for one goroutine; only Close and
+// Stats may be called by others.
 //
 //	Poll: fetched batches ──► checked, decompressed ──► messages
 //	         ▲ none left                                  │
-//	         └── Fetch (long poll) of all partitions ◄────┘ position moves on
+//	         └── Fetch (long poll) of each owner ◄────────┘ position moves on
+//
+// It follows partitions that move. One that reads a whole topic finds partitions
+// that are added to it within the client's metadata interval, and reads them from
+// their first record.
+//
+// A fetch goes on when the Poll that began it ends: the next Poll takes what came.
+// There is at most one for each node, of at most ConsumerPollBytes and one batch.
 type Consumer struct {
 	client *Client
-	topic  talos.Topic
+	topic  talos.Topic // as NewConsumer found it
 	cfg    consumerConfig
 	limits talos.Limits // the node's
 	// sources are the partitions, in the order in which they were chosen.
 	sources []*source
 	// turn is the source that comes first next time, so that none waits for ever.
-	turn     int
-	failures int // of fetches, in a row
+	turn int
+	// pending is what Records has taken and not yielded.
+	pending []Message
 
-	ctx context.Context // ends with Close, and with the client
-	end context.CancelFunc
+	links map[string]*fetchLink // by address
+	// arrivals are what fetches and looks came back with, to be called by Poll.
+	arrivals chan func() error
+	// looking says that a look for the partitions is under way; looks counts them
+	// since something was fetched, and the next one is due at nextLook.
+	looking  bool
+	looks    int
+	nextLook time.Time
+	lastErr  error // of what is tried again
+
+	skippedBatches, skippedOffsets, resets atomic.Int64
+
+	ctx     context.Context // ends with Close, and with the client
+	end     context.CancelFunc
+	mu      sync.Mutex     // guards that nothing is added to running after end
+	running sync.WaitGroup // fetches and looks
 }
 
 // source is one partition.
@@ -45,65 +59,49 @@ type source struct {
 	end       talos.Offset
 	epoch     talos.Epoch // the highest that was seen
 	fetched   []byte      // whole batches; the first may begin below position
+
+	address string // where it is; "" if nobody is known
+	// settled says that the node there gives it.
+	settled bool
+	// seeks counts the calls of Seek: an answer to a fetch of before is of no use.
+	seeks     int
 	notBefore time.Time
 	failures  int // in a row
+	// added says that the partition was added while the consumer ran, and nothing of
+	// it was read yet.
+	added bool
+	// missing is the error by which a node said that there is no such topic or
+	// partition: it is not fetched until a look has told.
+	missing error
+	// damaged is the base of a batch that could not be taken apart, -1 if none: such
+	// a batch is fetched twice before it is skipped.
+	damaged talos.Offset
 }
 
-// Message is a record with its place. Its bytes are the application's.
-type Message struct {
-	Topic     talos.TopicName
-	Partition int32
-	Offset    talos.Offset
-	talos.Record
+// ConsumerStats counts what a Consumer left out by itself since it began.
+type ConsumerStats struct {
+	// SkippedBatches are damaged batches that ConsumerSkipDamaged left out, with
+	// SkippedOffsets offsets.
+	SkippedBatches, SkippedOffsets int64
+	// Resets are the times that ConsumerOutOfRange moved a position.
+	Resets int64
 }
-
-// PartitionError is what Poll returns when one partition can't be read on; the
-// others can.
-type PartitionError struct {
-	Partition int32
-	// Err is a *talos.Error: OffsetOutOfRange with the range, UnknownTopic,
-	// CorruptSegment, ...
-	Err error
-}
-
-// Error implements error.
-func (e *PartitionError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the *talos.Error.
-func (e *PartitionError) Unwrap() error { return e.Err }
-
-// BatchError is what Poll returns for a batch that can't be taken apart. Each
-// further Poll tries it again; Seek(Partition, Next) leaves it out.
-type BatchError struct {
-	Partition int32
-	// The batch's records have the offsets Base <= offset < Next.
-	Base, Next talos.Offset
-	// Err is a *talos.Error of kind UndecodableBatch.
-	Err error
-}
-
-// Error implements error.
-func (e *BatchError) Error() string {
-	return fmt.Sprintf("%v (seek to offset %d to leave it out)", e.Err, e.Next)
-}
-
-// Unwrap returns the *talos.Error.
-func (e *BatchError) Unwrap() error { return e.Err }
 
 // NewConsumer returns a consumer of a topic's partitions and finds out where they
-// begin and end. It waits for the node to serve them, but not for a node that
-// can't be reached (Unavailable). UnknownTopic, UnknownPartition, InvalidConfig.
+// begin and end. It waits for the nodes to serve them, but not where none can be
+// reached (Unavailable). UnknownTopic, UnknownPartition, InvalidConfig.
 func (c *Client) NewConsumer(ctx context.Context, topic talos.TopicName, opts ...ConsumerOpt) (*Consumer, error) {
 	const op = "sdk.NewConsumer"
 	cfg, err := newConsumerConfig(opts)
 	if err != nil {
 		return nil, err
 	}
-	n := &Consumer{client: c, cfg: cfg}
+	n := &Consumer{client: c, cfg: cfg, links: make(map[string]*fetchLink), arrivals: make(chan func() error)}
 	err = patiently(ctx, op, string(topic), func() error { return n.find(ctx, topic) })
 	if err != nil {
 		return nil, err
 	}
+	n.nextLook = time.Now().Add(c.cfg.metadataInterval)
 	n.ctx, n.end = context.WithCancel(c.ctx)
 	return n, nil
 }
@@ -114,25 +112,26 @@ func (c *Consumer) find(ctx context.Context, topic talos.TopicName) error {
 	if err != nil {
 		return err
 	}
-	d, err := c.client.Describe(ctx, topic)
+	found, err := c.client.layout(ctx, topic)
 	if err != nil {
 		return err
 	}
-	chosen, err := c.cfg.choose(d.Topic)
+	chosen, err := c.cfg.choose(found.topic)
 	if err != nil {
 		return err
 	}
-	offsets, err := c.client.offsets(ctx, d.Topic, chosen)
+	offsets, err := c.client.offsets(ctx, found, chosen, c.cfg.start.time)
 	if err != nil {
 		return err
 	}
-	c.topic, c.limits, c.sources = d.Topic, talos.Limits{RecordBytes: node.MaxRecordBytes}, nil
+	c.topic, c.limits, c.sources = found.topic, talos.Limits{RecordBytes: node.MaxRecordBytes}, nil
 	for _, o := range offsets {
 		if o.Err != nil {
 			return o.Err
 		}
 		c.sources = append(c.sources, &source{
-			partition: o.Partition, position: c.cfg.start.in(o.Range), end: o.Range.End, epoch: o.Epoch,
+			partition: o.Partition, position: c.cfg.start.in(o), end: o.Range.End, epoch: o.Epoch,
+			address: found.owner(o.Partition), damaged: -1,
 		})
 	}
 	return nil
@@ -148,21 +147,33 @@ func (c *Consumer) Partitions() []int32 {
 }
 
 // Position is the offset behind the last record of the partition that Poll
-// returned or left out; -1 if the partition is not read.
+// returned or left out, or that Records yielded; -1 if the partition is not read.
 func (c *Consumer) Position(partition int32) talos.Offset {
+	for i := range c.pending {
+		if c.pending[i].Partition == partition {
+			return c.pending[i].Offset
+		}
+	}
 	if s := c.source(partition); s != nil {
 		return s.position
 	}
 	return -1
 }
 
-// End is where the partition ended when NewConsumer looked; -1 if the partition
-// is not read.
+// End is where the partition ended when NewConsumer looked, 0 for one that was
+// added since; -1 if the partition is not read.
 func (c *Consumer) End(partition int32) talos.Offset {
 	if s := c.source(partition); s != nil {
 		return s.end
 	}
 	return -1
+}
+
+// Stats tells what was left out so far; it may be called by any goroutine.
+func (c *Consumer) Stats() ConsumerStats {
+	return ConsumerStats{
+		SkippedBatches: c.skippedBatches.Load(), SkippedOffsets: c.skippedOffsets.Load(), Resets: c.resets.Load(),
+	}
 }
 
 func (c *Consumer) source(partition int32) *source {
@@ -174,27 +185,28 @@ func (c *Consumer) source(partition int32) *source {
 	return nil
 }
 
-// Seek makes the next Poll go on at an offset of the partition. UnknownPartition
-// if the partition is not read, InvalidRequest if the offset is negative.
-func (c *Consumer) Seek(partition int32, offset talos.Offset) error {
-	s := c.source(partition)
-	switch {
-	case s == nil:
-		return unknownPartition("sdk.Seek", c.topic, partition)
-	case offset < 0:
-		return &talos.Error{
-			Kind: talos.InvalidRequest, Op: "sdk.Seek", Subject: subject(c.topic.Name, partition),
-			Detail: fmt.Sprintf("offset %d is negative", offset),
-		}
-	}
-	s.position, s.fetched, s.notBefore, s.failures = offset, nil, time.Time{}, 0
+// Close ends the consumer, and returns when nothing of it runs any more; a Poll
+// that waits returns Closed.
+func (c *Consumer) Close() error {
+	c.mu.Lock()
+	c.end()
+	c.mu.Unlock()
+	c.running.Wait()
 	return nil
 }
 
-// Close ends the consumer; a Poll that waits returns Closed.
-func (c *Consumer) Close() error {
-	c.end()
-	return nil
+// background runs f until it returns; Close waits for it. It does nothing once the
+// consumer has ended.
+func (c *Consumer) background(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return
+	}
+	c.running.Add(1)
+	if err := c.client.start(func() { defer c.running.Done(); f() }); err != nil {
+		c.running.Done()
+	}
 }
 
 // Poll waits for records and returns at least one; those of a partition come in
@@ -203,81 +215,62 @@ func (c *Consumer) Close() error {
 // *BatchError or a *PartitionError; records that it has not returned are not
 // lost, and another Poll goes on.
 func (c *Consumer) Poll(ctx context.Context) ([]Message, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
+	if len(c.pending) > 0 && c.ctx.Err() == nil {
+		messages := c.pending
+		c.pending = nil
+		return messages, nil
+	}
 	for {
 		if c.ctx.Err() != nil {
 			return nil, closedError("sdk.Poll")
+		}
+		if err := c.takeArrivals(); err != nil {
+			return nil, err
 		}
 		messages, err := c.decode()
 		if len(messages) > 0 || err != nil {
 			return messages, err
 		}
-		if err := c.fetch(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, c.ended(ctx)
+		}
+		if err := c.await(ctx, c.launch(time.Now())); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// decode takes fetched batches apart, up to about pollBytes.
-func (c *Consumer) decode() ([]Message, error) {
-	var messages []Message
-	room := c.cfg.pollBytes
-	for i := range c.sources {
-		s := c.sources[(c.turn+i)%len(c.sources)]
-		for len(s.fetched) > 0 && room > 0 {
-			before := len(messages)
-			var err error
-			if messages, err = c.decodeOne(s, messages); err != nil {
-				if len(messages) > 0 {
-					return messages, nil // the next Poll comes to it again
-				}
-				s.fetched = nil // fetched again, in case it was damaged on its way
-				return nil, err
+// takeArrivals takes what has come already.
+func (c *Consumer) takeArrivals() error {
+	for {
+		select {
+		case take := <-c.arrivals:
+			if err := take(); err != nil {
+				return err
 			}
-			for j := range messages[before:] {
-				room -= messages[before+j].Size() + messageCost
-			}
+		default:
+			return nil
 		}
 	}
-	return messages, nil
 }
 
-// decodeOne appends the messages of the first fetched batch, all or none.
-func (c *Consumer) decodeOne(s *source, messages []Message) ([]Message, error) {
-	before := len(messages)
-	h, err := batch.Parse(s.fetched)
-	if err == nil && h.Next() <= s.position {
-		err = fmt.Errorf("the batch ends at offset %d", h.Next())
+// await waits until something comes, or wait is over.
+func (c *Consumer) await(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case take := <-c.arrivals:
+		return take()
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return c.ended(ctx)
+	case <-c.ctx.Done():
+		return closedError("sdk.Poll")
 	}
-	if err != nil {
-		return messages, &PartitionError{Partition: s.partition, Err: c.undecodable(s, s.position, err)}
-	}
-	limit := max(talos.MaxInflatedBytes, inflateFactor*c.limits.BatchBytes())
-	for r, err := range batch.Records(s.fetched[:h.Size:h.Size], limit) {
-		if err != nil {
-			err = c.undecodable(s, h.Base, err)
-			return messages[:before], &BatchError{Partition: s.partition, Base: h.Base, Next: h.Next(), Err: err}
-		}
-		if r.Offset >= s.position {
-			messages = append(messages, Message{
-				Topic: c.topic.Name, Partition: s.partition, Offset: r.Offset, Record: r.Record,
-			})
-		}
-	}
-	s.position, s.fetched = h.Next(), s.fetched[h.Size:]
-	return messages, nil
 }
 
-// undecodable says where the batch is and, instead of repeating that it can't be
-// decoded, why.
-func (c *Consumer) undecodable(s *source, at talos.Offset, why error) error {
-	if e := (*talos.Error)(nil); errors.As(why, &e) && e.Kind == talos.UndecodableBatch {
-		why = e.Cause
-	}
-	return &talos.Error{
-		Kind: talos.UndecodableBatch, Op: "sdk.Poll", Subject: subject(c.topic.Name, s.partition),
-		Detail: fmt.Sprintf("at offset %d", at), Cause: why,
-	}
+// ended says why a Poll ended without a record, and what it was trying.
+func (c *Consumer) ended(ctx context.Context) error {
+	return endError(ctx, "sdk.Poll", string(c.topic.Name), c.lastErr)
 }

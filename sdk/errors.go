@@ -11,8 +11,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// callError makes a *talos.Error of what a call of gRPC returned.
+// callError makes a *talos.Error of what a call of gRPC returned, or of what was
+// wrong with its answer.
 func (c *Client) callError(ctx context.Context, op, subject string, err error) error {
+	var own *talos.Error
 	switch {
 	case err == nil:
 		return nil
@@ -20,6 +22,10 @@ func (c *Client) callError(ctx context.Context, op, subject string, err error) e
 		return endError(ctx, op, subject, nil)
 	case c.ctx.Err() != nil:
 		return closedError(op)
+	case errors.As(err, &own):
+		told := *own
+		told.Op, told.Subject = op, subject
+		return &told
 	default:
 		return statusError(op, subject, err)
 	}

@@ -6,7 +6,6 @@ import (
 
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
-	"google.golang.org/grpc/codes"
 )
 
 // event is what other goroutines tell the pipeline; apply runs in its own.
@@ -16,22 +15,25 @@ type event interface {
 
 type (
 	// streamOpened: the session's stream takes requests.
-	streamOpened struct{}
+	streamOpened struct{ session *session }
 	// streamBroken: the session is over.
-	streamBroken struct{ err error }
+	streamBroken struct {
+		session *session
+		err     error
+	}
 	// answered: the node answered a batch.
-	answered struct{ response *talosv1.ProduceResponse }
+	answered struct {
+		session  *session
+		response *talosv1.ProduceResponse
+	}
 	// renewed: a new producer id is here.
 	renewed struct{ id producerID }
+	// found: what a look for the topic's partitions found.
+	found struct {
+		layout layout
+		err    error
+	}
 )
-
-// openSession starts a stream; an event tells when it is open.
-func (l *pipeline) openSession() {
-	ctx, end := context.WithCancel(l.ctx)
-	s := &session{send: make(chan *talosv1.ProduceRequest), end: end}
-	l.session, l.openedAt = s, time.Time{}
-	l.others.Go(func() { s.run(ctx, l.client.log, l.report) })
-}
 
 // report tells the pipeline an event, as long as it listens.
 func (l *pipeline) report(e event) {
@@ -41,11 +43,19 @@ func (l *pipeline) report(e event) {
 	}
 }
 
-func (streamOpened) apply(l *pipeline) {
-	if l.failures > 0 {
-		l.logger.Info("produce stream opened again")
+// current tells whether the session is the one of its link; else it was ended
+// before the event came.
+func (s *session) current() bool { return s.link.session == s }
+
+func (e streamOpened) apply(l *pipeline) {
+	if !e.session.current() {
+		return
 	}
-	l.opened, l.openedAt = true, time.Now()
+	k := e.session.link
+	if k.failures > 0 {
+		l.logger.Info("produce stream opened again", "address", k.address)
+	}
+	k.opened, k.openedAt = true, time.Now()
 	l.pumpAll()
 }
 
@@ -59,43 +69,52 @@ func (l *pipeline) pumpAll() {
 }
 
 func (e streamBroken) apply(l *pipeline) {
-	err := statusError("sdk.Producer", string(l.p.topic.Name), e.err)
-	l.session.end()
-	l.session, l.opened, l.out = nil, false, nil
-	clear(l.byID)
+	if !e.session.current() {
+		return
+	}
+	k, now := e.session.link, time.Now()
+	k.drop()
 	if l.fatal != nil {
 		return
 	}
+	used := false
 	for _, n := range l.lanes {
-		if n != nil {
+		if n != nil && n.address == k.address {
 			n.broke()
+			used = used || !n.idle()
 		}
 	}
-	switch talos.KindOf(err).Class().Code {
-	case codes.InvalidArgument, codes.NotFound:
+	if refusesStreams(talos.KindOf(e.err)) {
 		// The node will not take it the next time either.
-		l.die(err)
+		l.die(e.err)
 		return
-	default:
 	}
-	if !l.openedAt.IsZero() && time.Since(l.openedAt) > maxBackoff {
-		l.failures = 0
+	if !k.openedAt.IsZero() && now.Sub(k.openedAt) > maxBackoff {
+		k.failures = 0
 	}
-	if l.failures == 0 {
-		l.logger.Warn("produce stream broke, it will be opened again", "error", err)
+	if k.failures == 0 {
+		l.logger.Warn("produce stream broke, it will be opened again", "address", k.address, "error", e.err)
 	}
-	l.lastErr = err
-	l.reopenAt = time.Now().Add(backoffAfter(l.failures))
-	l.failures++
-	l.wakeBy(l.reopenAt)
+	k.lastErr = e.err
+	k.reopenAt = now.Add(backoffAfter(k.failures))
+	k.failures++
+	if used {
+		// Its partitions may be elsewhere by now.
+		l.look(now)
+	}
+	l.wakeBy(k.reopenAt)
 }
 
 func (e answered) apply(l *pipeline) {
-	f, ok := l.byID[e.response.GetId()]
+	if !e.session.current() {
+		return
+	}
+	k := e.session.link
+	f, ok := k.byID[e.response.GetId()]
 	if !ok {
 		return // it failed before its answer came
 	}
-	delete(l.byID, e.response.GetId())
+	delete(k.byID, e.response.GetId())
 	n, now := f.lane, time.Now()
 	f.unanswered = false
 	n.unanswered--
@@ -105,7 +124,6 @@ func (e answered) apply(l *pipeline) {
 		err := malformed("sdk.Producer", n.subject)
 		if w := e.response.GetError(); w != nil {
 			err = wireError("", "", w)
-			n.epoch = max(n.epoch, talos.Epoch(w.GetOwnerEpoch()))
 		}
 		l.refused(f, err, now)
 	}
@@ -143,4 +161,103 @@ func (e renewed) apply(l *pipeline) {
 		}
 	}
 	l.pumpAll()
+}
+
+// look asks where the partitions are, at once or, the more often without a
+// delivery in between, the later; one look at a time.
+func (l *pipeline) look(now time.Time) {
+	l.nextLook = now.Add(l.client.cfg.metadataInterval)
+	if l.looking {
+		return
+	}
+	l.looking = true
+	var delay time.Duration
+	if l.looks > 0 {
+		delay = backoffAfter(l.looks - 1)
+	}
+	l.looks++
+	l.others.Go(func() {
+		if !pause(l.ctx, delay) {
+			return
+		}
+		ctx, cancel := context.WithTimeout(l.ctx, lookTimeout)
+		defer cancel()
+		layout, err := l.client.layout(ctx, l.p.topic.Name)
+		l.report(found{layout, err})
+	})
+}
+
+func (e found) apply(l *pipeline) {
+	l.looking, l.lookErr = false, e.err
+	if l.fatal != nil {
+		return
+	}
+	err := e.err
+	if err == nil && e.layout.topic.ID != l.p.topic.ID {
+		err = &talos.Error{Kind: talos.UnknownTopic, Detail: "the name belongs to another topic by now"}
+	}
+	switch {
+	case talos.KindOf(err) == talos.UnknownTopic && l.missing():
+		// A partition's node says so, and so does whoever knows the topics.
+		l.die(err)
+		return
+	case err == nil:
+		l.place(e.layout)
+	default:
+		l.logger.Debug("where the partitions are could not be asked", "error", err)
+	}
+	l.pumpAll()
+	if l.lost() {
+		l.look(time.Now())
+	}
+	l.wakeBy(l.nextLook)
+}
+
+// missing tells whether a node said of a partition that it does not exist.
+func (l *pipeline) missing() bool {
+	for _, n := range l.lanes {
+		if n != nil && n.missing != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// lost tells whether a lane that has something to send knows no way to do so.
+func (l *pipeline) lost() bool {
+	for _, n := range l.lanes {
+		if n == nil || n.idle() {
+			continue
+		}
+		k := l.links[n.address]
+		if n.address == "" || n.missing != nil || k == nil || k.session == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// place takes note of where partitions are, and of new ones. Where a lane gets
+// answers it stays: the node that gives them knows better.
+func (l *pipeline) place(found layout) {
+	if count := int(found.topic.Partitions); count > len(l.lanes) {
+		l.logger.Info("the topic has more partitions", "before", len(l.lanes), "now", count)
+		l.lanes = append(l.lanes, make([]*lane, count-len(l.lanes))...)
+	}
+	l.owners = found.owners
+	// From here on Send may choose the new ones: their lanes have a place.
+	l.p.partitions.Store(int32(len(l.lanes)))
+	for _, n := range l.lanes {
+		if n == nil {
+			continue
+		}
+		if to := found.owner(n.partition); to != "" {
+			n.owner = to
+		}
+		if n.missing != nil && n.partition >= found.topic.Partitions {
+			l.failFrom(n, 0, n.missing)
+			l.deliver(n)
+		}
+		n.missing = nil
+	}
 }

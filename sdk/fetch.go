@@ -19,61 +19,141 @@ const (
 	fetchPatience = 30 * time.Second
 )
 
-// fetch asks the node once, or waits because it is too early to. It returns an
-// error that Poll should return.
-func (c *Consumer) fetch(ctx context.Context) error {
-	due, wait := c.due(time.Now())
-	if len(due) == 0 {
-		if !pause(ctx, wait) {
-			return c.ended(ctx, nil)
-		}
-		return nil
-	}
-	answer, err := c.ask(ctx, due, wait)
-	if err != nil {
-		if ctx.Err() == nil && talos.Retryable(err) {
-			c.failures++
-			if c.failures == 1 {
-				c.client.logger.Warn("fetch failed, it will be tried again", "topic", c.topic.Name, "error", err)
-			}
-			if pause(ctx, backoffAfter(c.failures)) {
-				return nil
-			}
-		}
-		if ctx.Err() != nil {
-			return c.ended(ctx, err)
-		}
-		return err
-	}
-	if c.failures > 0 {
-		c.client.logger.Info("fetch succeeded again", "topic", c.topic.Name)
-		c.failures = 0
-	}
-	return c.sort(due, answer)
+// fetchLink is what a consumer knows of one address.
+type fetchLink struct {
+	address string
+	// cancel ends the fetch that is under way; nil if none is.
+	cancel context.CancelFunc
+	// After a failure, nothing is fetched before notBefore.
+	notBefore time.Time
+	failures  int // in a row
+	turn      int // as Consumer.turn, among the link's sources
 }
 
-// ended says why ctx of a Poll ended: its caller's, or the consumer's own.
-func (c *Consumer) ended(ctx context.Context, last error) error {
-	if c.ctx.Err() != nil {
-		return closedError("sdk.Poll")
+// asked is one partition of a fetch, as it was then.
+type asked struct {
+	source   *source
+	position talos.Offset
+	seeks    int
+}
+
+// awaited tells whether the answer is of use: nobody sought, and no other fetch was
+// faster.
+func (a asked) awaited(address string) bool {
+	s := a.source
+	return s.address == address && s.seeks == a.seeks && s.position == a.position && len(s.fetched) == 0
+}
+
+// launch begins what can be begun now, and returns after how long there may be
+// more.
+func (c *Consumer) launch(now time.Time) time.Duration {
+	if !now.Before(c.nextLook) {
+		c.look(now)
 	}
-	if talos.KindOf(last) == talos.KindOf(ctx.Err()) {
-		last = nil // it is the same end
+	wait := c.nextLook.Sub(now)
+	own := make(map[string][]*source)
+	var addresses []string
+	for _, s := range c.sources {
+		if s.address == "" || s.missing != nil {
+			c.look(now)
+			continue
+		}
+		if own[s.address] == nil {
+			addresses = append(addresses, s.address)
+		}
+		own[s.address] = append(own[s.address], s)
 	}
-	return endError(ctx, "sdk.Poll", string(c.topic.Name), last)
+	if len(c.sources) > 0 {
+		c.turn = (c.turn + 1) % len(c.sources)
+	}
+	for address, k := range c.links {
+		if own[address] == nil {
+			if k.cancel != nil {
+				k.cancel()
+			}
+			delete(c.links, address)
+		}
+	}
+	for _, address := range addresses {
+		k := c.links[address]
+		if k == nil {
+			k = &fetchLink{address: address}
+			c.links[address] = k
+		}
+		switch {
+		case k.cancel != nil:
+		case now.Before(k.notBefore):
+			wait = min(wait, k.notBefore.Sub(now))
+		default:
+			if later := c.fetch(k, own[address], now); later > 0 {
+				wait = min(wait, later)
+			}
+		}
+	}
+	return max(0, wait)
+}
+
+// fetch asks a node, or returns after how long to ask it.
+func (c *Consumer) fetch(k *fetchLink, own []*source, now time.Time) time.Duration {
+	due, wait := k.due(own, now)
+	if len(due) == 0 {
+		return wait
+	}
+	request := &talosv1.FetchRequest{
+		MaxBytes: int32(c.cfg.pollBytes), MinBytes: 1,
+		// Rounded up: 0 would mean the node's default.
+		MaxWaitMs: int32((wait + time.Millisecond - 1) / time.Millisecond),
+	}
+	partitions := make([]asked, 0, len(due))
+	for _, s := range due {
+		partitions = append(partitions, asked{s, s.position, s.seeks})
+		request.Partitions = append(request.Partitions, &talosv1.FetchPartition{
+			TopicId: c.topic.ID[:], Partition: s.partition, Offset: int64(s.position), Epoch: int32(s.epoch),
+		})
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, wait+fetchPatience)
+	k.cancel = cancel
+	c.background(func() {
+		defer cancel()
+		var answer *talosv1.FetchResponse
+		_, err := c.client.oneNode(ctx, k.address, call{op: "sdk.Poll", subject: string(c.topic.Name)},
+			func(ctx context.Context, p *peer) (err error) {
+				answer, err = p.log.Fetch(ctx, request, grpc.MaxCallRecvMsgSize(c.limits.ResponseBytes()))
+				return err
+			})
+		if err == nil && len(answer.GetPartitions()) != len(partitions) {
+			err = malformed("sdk.Poll", string(c.topic.Name))
+		}
+		c.arrive(func() error {
+			canceled := ctx.Err() != nil && talos.KindOf(err) == talos.Canceled
+			k.cancel = nil
+			if canceled {
+				return nil // by Seek, or because nothing is read there any more
+			}
+			return c.fetched(k, partitions, answer, err)
+		})
+	})
+	return 0
+}
+
+// arrive hands over what Poll has to do.
+func (c *Consumer) arrive(f func() error) {
+	select {
+	case c.arrivals <- f:
+	case <-c.ctx.Done():
+	}
 }
 
 // due returns the sources to ask for now, the one whose turn it is first, and how
 // long the node may wait; or none, and how long to wait for one.
-func (c *Consumer) due(now time.Time) ([]*source, time.Duration) {
-	wait := fetchWait
-	if len(c.sources) > talos.MaxRequestPartitions {
+func (k *fetchLink) due(own []*source, now time.Time) ([]*source, time.Duration) {
+	wait, count := fetchWait, len(own)
+	if count > talos.MaxRequestPartitions {
 		wait = fetchTurn
 	}
 	var due []*source
-	count := len(c.sources)
 	for i := range count {
-		s := c.sources[(c.turn+i)%count]
+		s := own[(k.turn+i)%count]
 		if now.Before(s.notBefore) {
 			wait = min(wait, s.notBefore.Sub(now))
 		} else if len(due) < talos.MaxRequestPartitions {
@@ -81,64 +161,85 @@ func (c *Consumer) due(now time.Time) ([]*source, time.Duration) {
 		}
 	}
 	if count > talos.MaxRequestPartitions {
-		c.turn = (c.turn + talos.MaxRequestPartitions) % count
-	} else if count > 0 {
-		c.turn = (c.turn + 1) % count
+		k.turn = (k.turn + talos.MaxRequestPartitions) % count
+	} else {
+		k.turn = (k.turn + 1) % count
 	}
 	return due, wait
 }
 
-func (c *Consumer) ask(ctx context.Context, due []*source, wait time.Duration) (*talosv1.FetchResponse, error) {
-	request := &talosv1.FetchRequest{
-		MaxBytes: int32(c.cfg.pollBytes), MinBytes: 1,
-		// Rounded up: 0 would mean the node's default.
-		MaxWaitMs: int32((wait + time.Millisecond - 1) / time.Millisecond),
-	}
-	for _, s := range due {
-		request.Partitions = append(request.Partitions, &talosv1.FetchPartition{
-			TopicId: c.topic.ID[:], Partition: s.partition, Offset: int64(s.position), Epoch: int32(s.epoch),
-		})
-	}
-	limited, cancel := context.WithTimeout(ctx, wait+fetchPatience)
-	defer cancel()
-	answer, err := c.client.log.Fetch(limited, request, grpc.MaxCallRecvMsgSize(c.limits.ResponseBytes()))
-	if err != nil {
-		return nil, c.client.callError(ctx, "sdk.Poll", string(c.topic.Name), err)
-	}
-	if len(answer.GetPartitions()) != len(due) {
-		return nil, malformed("sdk.Poll", string(c.topic.Name))
-	}
-	return answer, nil
-}
-
-// sort gives each source its part of the answer. It returns the first error that
+// fetched takes an answer, or why there is none. It returns the first error that
 // does not pass by itself.
-func (c *Consumer) sort(due []*source, answer *talosv1.FetchResponse) error {
+func (c *Consumer) fetched(k *fetchLink, partitions []asked, answer *talosv1.FetchResponse, err error) error {
+	now := time.Now()
+	if err != nil {
+		for _, p := range partitions {
+			p.source.settled = false
+			if to, ok := follow(err, p.source.epoch); ok && p.source.address == k.address {
+				p.source.address = to
+			}
+		}
+		if !talos.Retryable(err) {
+			return err
+		}
+		if k.failures == 0 {
+			c.client.cfg.logger.Warn("fetch failed, it will be tried again", "topic", c.topic.Name, "address", k.address, "error", err)
+		}
+		c.lastErr = err
+		k.notBefore = now.Add(backoffAfter(k.failures))
+		k.failures++
+		c.look(now)
+		return nil
+	}
+	if k.failures > 0 {
+		c.client.cfg.logger.Info("fetch succeeded again", "topic", c.topic.Name, "address", k.address)
+	}
+	k.failures, c.lastErr = 0, nil
 	var first error
 	for i, f := range answer.GetPartitions() {
-		if err := c.receive(due[i], f); err != nil && first == nil {
-			first = &PartitionError{Partition: due[i].partition, Err: err}
+		s := partitions[i].source
+		if !partitions[i].awaited(k.address) {
+			continue
+		}
+		if err := c.receive(s, f, now); err != nil && first == nil {
+			first = &PartitionError{Partition: s.partition, Err: err}
 		}
 	}
 	return first
 }
 
-func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition) error {
+func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time) error {
 	name := subject(c.topic.Name, s.partition)
 	if f.GetPartition() != s.partition {
 		return malformed("sdk.Poll", name)
 	}
 	s.epoch = max(s.epoch, talos.Epoch(f.GetEpoch()))
-	if w := f.GetError(); w != nil {
-		err := wireError("sdk.Poll", name, w)
-		s.epoch = max(s.epoch, talos.Epoch(w.GetOwnerEpoch()))
-		if !talos.Retryable(err) {
-			return err
-		}
-		s.notBefore = time.Now().Add(backoffAfter(s.failures))
-		s.failures++
+	w := f.GetError()
+	if w == nil {
+		s.failures, s.settled, s.fetched = 0, true, f.GetBatches()
+		s.added = s.added && len(s.fetched) == 0
+		c.looks = 0
 		return nil
 	}
-	s.failures, s.fetched = 0, f.GetBatches()
+	err, seen := wireError("sdk.Poll", name, w), s.epoch
+	s.epoch = max(s.epoch, ownerOf(err).Epoch)
+	s.settled = false
+	switch kind := talos.KindOf(err); {
+	case kind == talos.NotOwner:
+		if to, ok := follow(err, seen); ok && to != s.address {
+			s.address = to
+		} else {
+			c.look(now)
+		}
+	case kind == talos.UnknownTopic, kind == talos.UnknownPartition:
+		s.missing = err
+		c.look(now)
+	case kind == talos.OffsetOutOfRange:
+		return c.outOfRange(s, err)
+	case !talos.Retryable(err):
+		return err
+	}
+	s.notBefore = now.Add(backoffAfter(s.failures))
+	s.failures++
 	return nil
 }

@@ -19,11 +19,18 @@ import (
 //	stale ────────► renewing ────────► sending, with a new producer id from sequence 0
 //	   in flight: none      id is here
 //
+// A lane goes to the node at address. It moves to the owner, where that is another
+// one, only while nothing is unanswered and something must be sent again, or
+// nothing is in flight: so batches are on one stream at a time, in order, and what
+// the node before has stored the next one knows as a duplicate.
+//
 // The order of batches in inflight is the order of their sequences and of their
 // records, always; done is called from its front.
 type lane struct {
 	partition int32
 	subject   string
+	address   string // where batches go; "" if nobody is known
+	owner     string // where they should go
 	id        producerID
 	next      int32       // the next batch's first sequence
 	epoch     talos.Epoch // the highest that was seen
@@ -42,6 +49,9 @@ type lane struct {
 	// lost is the error by which the node said that it knows nothing of this
 	// producer: what to do is decided when all answers are in.
 	lost error
+	// missing is the error by which a node said that there is no such topic or
+	// partition: nothing is sent until somebody else has said so, or otherwise.
+	missing error
 	// stale says that the sequence has a hole: nothing new is sent until there is
 	// a new id.
 	stale bool
@@ -120,6 +130,11 @@ func (n *lane) follows(f *batchInFlight) bool {
 		}
 	}
 	return false
+}
+
+// mayMove tells whether the lane should go to another node, and may.
+func (n *lane) mayMove() bool {
+	return n.owner != n.address && n.unanswered == 0 && (n.resend || len(n.inflight) == 0)
 }
 
 // sendAgain marks a batch that was refused for a while.

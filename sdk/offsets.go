@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
@@ -15,6 +16,9 @@ type PartitionOffsets struct {
 	Partition int32
 	// Range is what can be read.
 	Range talos.OffsetRange
+	// AtTime is the offset of the first batch that a node took at the time that was
+	// asked for, or later; Range.End if there is none. Zero without a time.
+	AtTime talos.Offset
 	// Segments of the chain, and their bytes in the store.
 	Segments int
 	Bytes    int64
@@ -28,41 +32,107 @@ type PartitionOffsets struct {
 // Offsets tells what can be read of a topic's partitions, in order. A partition
 // that can't be asked now has an Err of its own.
 func (c *Client) Offsets(ctx context.Context, name talos.TopicName) ([]PartitionOffsets, error) {
-	d, err := c.Describe(ctx, name)
+	return c.allOffsets(ctx, name, nil)
+}
+
+// OffsetsAt does what Offsets does, and tells where each partition was at a time,
+// to the millisecond.
+func (c *Client) OffsetsAt(ctx context.Context, name talos.TopicName, at time.Time) ([]PartitionOffsets, error) {
+	return c.allOffsets(ctx, name, &at)
+}
+
+func (c *Client) allOffsets(ctx context.Context, name talos.TopicName, at *time.Time) ([]PartitionOffsets, error) {
+	found, err := c.layout(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]int32, d.Topic.Partitions)
+	all := make([]int32, found.topic.Partitions)
 	for i := range all {
 		all[i] = int32(i)
 	}
-	return c.offsets(ctx, d.Topic, all)
+	return c.offsets(ctx, found, all, at)
 }
 
-// offsets asks for some partitions of a topic, and returns them in their order.
-func (c *Client) offsets(ctx context.Context, topic talos.Topic, partitions []int32) ([]PartitionOffsets, error) {
-	const op = "sdk.Offsets"
+// offsets asks the owners of some partitions of a topic, each once, for their
+// offsets, and returns them in the order of partitions. Its error is that of all.
+func (c *Client) offsets(ctx context.Context, where layout, partitions []int32, at *time.Time) ([]PartitionOffsets, error) {
+	answers := make(map[int32]PartitionOffsets, len(partitions))
+	var failure error
+	answered := false
+	for address, own := range where.byOwner(partitions) {
+		for some := range slices.Chunk(own, talos.MaxRequestPartitions) {
+			listed, err := c.offsetsOf(ctx, where.topic, address, some, at)
+			if err != nil {
+				failure = err
+			}
+			answered = answered || err == nil
+			for i, p := range some {
+				if err != nil {
+					answers[p] = PartitionOffsets{Partition: p, Err: err}
+				} else {
+					answers[p] = toOffsets(where.topic.Name, p, listed[i], at != nil)
+				}
+			}
+		}
+	}
+	if failure != nil && (!answered || ctx.Err() != nil) {
+		return nil, failure
+	}
 	found := make([]PartitionOffsets, 0, len(partitions))
-	for some := range slices.Chunk(partitions, talos.MaxRequestPartitions) {
-		request := &talosv1.ListOffsetsRequest{}
-		for _, p := range some {
-			request.Partitions = append(request.Partitions, &talosv1.ListOffsetsPartition{TopicId: topic.ID[:], Partition: p})
-		}
-		answer, err := c.log.ListOffsets(ctx, request)
-		if err != nil {
-			return nil, c.callError(ctx, op, string(topic.Name), err)
-		}
-		if len(answer.GetPartitions()) != len(some) {
-			return nil, malformed(op, string(topic.Name))
-		}
-		for i, l := range answer.GetPartitions() {
-			found = append(found, toOffsets(topic.Name, some[i], l))
-		}
+	for _, p := range partitions {
+		found = append(found, answers[p])
 	}
 	return found, nil
 }
 
-func toOffsets(topic talos.TopicName, partition int32, l *talosv1.ListedOffsets) PartitionOffsets {
+// byOwner groups partitions by their owners' addresses.
+func (l layout) byOwner(partitions []int32) map[string][]int32 {
+	groups := make(map[string][]int32)
+	for _, p := range partitions {
+		groups[l.owner(p)] = append(groups[l.owner(p)], p)
+	}
+	return groups
+}
+
+// offsetsOf asks one node, or any if address is empty.
+func (c *Client) offsetsOf(
+	ctx context.Context, topic talos.Topic, address string, partitions []int32, at *time.Time,
+) ([]*talosv1.ListedOffsets, error) {
+	what := call{op: "sdk.Offsets", subject: string(topic.Name)}
+	request := &talosv1.ListOffsetsRequest{}
+	for _, p := range partitions {
+		asked := &talosv1.ListOffsetsPartition{TopicId: topic.ID[:], Partition: p}
+		if at != nil {
+			millis := max(0, at.UnixMilli())
+			asked.AtTimeMs = &millis
+		}
+		request.Partitions = append(request.Partitions, asked)
+	}
+	var answer *talosv1.ListOffsetsResponse
+	list := func(ctx context.Context, p *peer) (err error) {
+		answer, err = p.log.ListOffsets(ctx, request)
+		return err
+	}
+	var err error
+	if address == "" {
+		err = c.anyNode(ctx, what, list)
+	} else {
+		_, err = c.oneNode(ctx, address, what, list)
+		if talos.KindOf(err) == talos.Unavailable {
+			// Another node named it: the partition will move, or it comes back.
+			err = &talos.Error{
+				Kind: talos.NotServing, Op: what.op, Subject: what.subject,
+				Detail: "its owner at " + address + " can't be reached", Cause: err,
+			}
+		}
+	}
+	if err == nil && len(answer.GetPartitions()) != len(partitions) {
+		err = malformed(what.op, what.subject)
+	}
+	return answer.GetPartitions(), err
+}
+
+func toOffsets(topic talos.TopicName, partition int32, l *talosv1.ListedOffsets, timed bool) PartitionOffsets {
 	const op = "sdk.Offsets"
 	o := PartitionOffsets{Partition: partition}
 	switch {
@@ -74,6 +144,14 @@ func toOffsets(topic talos.TopicName, partition int32, l *talosv1.ListedOffsets)
 		return o
 	}
 	o.Range = toRange(l.GetRange())
+	if timed {
+		if o.AtTime = talos.Offset(l.GetOffsetAtTime()); o.AtTime < o.Range.Start || o.AtTime > o.Range.End {
+			return PartitionOffsets{Partition: partition, Err: &talos.Error{
+				Kind: talos.Incompatible, Op: op, Subject: subject(topic, partition),
+				Detail: "the node can't tell an offset for a time: update the node",
+			}}
+		}
+	}
 	o.Segments, o.Bytes = int(l.GetSegments()), l.GetBytes()
 	o.Epoch, o.Owner, o.OwnerAddress = talos.Epoch(l.GetEpoch()), l.GetOwner(), l.GetOwnerAddress()
 	return o

@@ -8,6 +8,7 @@ import (
 
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
+	"google.golang.org/grpc/codes"
 )
 
 // How much an error knows of a record that was not delivered.
@@ -29,6 +30,10 @@ const (
 	forgets
 	// noHole: the batch has no offset to tell, but it is stored.
 	noHole
+	// moved: somebody else owns the partition.
+	moved
+	// isMissing: the node knows no such partition, which may be new, or gone.
+	isMissing
 	// endsProducer: nothing more can be sent.
 	endsProducer
 )
@@ -39,13 +44,28 @@ func meaning(kind talos.Kind) refusal {
 		return forgets
 	case talos.DuplicateSequence:
 		return noHole
-	case talos.OutOfOrderSequence, talos.ProducerFenced, talos.UnknownTopic:
+	case talos.NotOwner:
+		return moved
+	case talos.UnknownTopic, talos.UnknownPartition:
+		return isMissing
+	case talos.OutOfOrderSequence, talos.ProducerFenced:
 		return endsProducer
 	default:
 		if kind.Class().Retryable {
 			return passes
 		}
 		return failsBatch
+	}
+}
+
+// refusesStreams tells whether a node that ends a stream so will end the next one
+// as well.
+func refusesStreams(kind talos.Kind) bool {
+	switch kind.Class().Code {
+	case codes.InvalidArgument, codes.NotFound:
+		return true
+	default:
+		return kind == talos.Incompatible
 	}
 }
 
@@ -71,7 +91,20 @@ func (l *pipeline) refused(f *batchInFlight, err error, now time.Time) {
 		m = passes
 	}
 	f.uncertain = f.uncertain || !keptOut(kind)
+	seen := n.epoch
+	n.epoch = max(n.epoch, ownerOf(err).Epoch)
 	switch m {
+	case moved:
+		n.sendAgain(f, err, now)
+		if to, ok := follow(err, seen); ok && to != n.address {
+			n.owner = to
+		} else {
+			l.look(now)
+		}
+	case isMissing:
+		n.missing = err
+		n.sendAgain(f, err, now)
+		l.look(now)
 	case passes:
 		n.sendAgain(f, err, now)
 	case forgets:
@@ -102,7 +135,7 @@ func (l *pipeline) failFrom(n *lane, i int, cause error) {
 		if f.unanswered {
 			f.unanswered = false
 			n.unanswered--
-			delete(l.byID, f.request.GetId())
+			delete(l.links[n.address].byID, f.request.GetId())
 		}
 	}
 	n.stale = true
@@ -149,8 +182,15 @@ func (l *pipeline) expire(n *lane, now time.Time) {
 // timeout says what kept a lane from delivering.
 func (l *pipeline) timeout(n *lane) error {
 	last := n.lastErr
-	if l.lastErr != nil {
-		last = l.lastErr
+	if k := l.links[n.address]; k != nil && k.lastErr != nil {
+		last = k.lastErr
+	}
+	switch {
+	case last != nil:
+	case l.lookErr != nil:
+		last = l.lookErr
+	case n.address == "":
+		last = &talos.Error{Kind: talos.NotServing, Subject: n.subject, Detail: "no node owns the partition now"}
 	}
 	text := fmt.Sprintf("not acknowledged within %v", l.cfg.deliveryTimeout)
 	return &talos.Error{Kind: talos.Timeout, Detail: text, Cause: last}
@@ -174,9 +214,8 @@ func (l *pipeline) die(cause error) {
 			l.finish(&t.entry, Delivery{}, l.failure(n.subject, cause, notSent))
 		}
 	}
-	l.out = nil
-	if l.session != nil {
-		l.session.end()
+	for _, k := range l.links {
+		k.drop()
 	}
 }
 
@@ -220,6 +259,9 @@ func (l *pipeline) acknowledged(f *batchInFlight, a *talosv1.Appended) {
 	n := f.lane
 	f.resolved, f.stored, f.again = true, a, false
 	n.epoch = max(n.epoch, talos.Epoch(a.GetEpoch()))
-	n.failures, n.lastErr = 0, nil
-	l.failures, l.lastErr = 0, nil
+	n.failures, n.lastErr, n.owner = 0, nil, n.address
+	if k := l.links[n.address]; k.failures > 0 {
+		k.failures, k.lastErr = 0, nil
+	}
+	l.looks = 0
 }

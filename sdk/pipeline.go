@@ -35,30 +35,30 @@ type pipeline struct {
 	cohorts cohorts
 	fatal   error // ends the producer: everything fails with it
 
-	session  *session  // nil while there is none
-	opened   bool      // the session's stream takes requests
-	openedAt time.Time // zero if it did not come to that
-	reopenAt time.Time
-	failures int // of streams, in a row
-	lastErr  error
-	// out are the batches that the session has not taken yet; those that were
-	// resolved meanwhile are skipped.
-	out    []*batchInFlight
+	links map[string]*link // by address
+	// room has a token if a session that was full has room again.
+	room   chan struct{}
 	lastID uint64
-	// byID are the batches on the session's stream, or in out.
-	byID map[uint64]*batchInFlight
+	// owners has an address for each partition, as of the last look.
+	owners []string
+	// looking says that a look for the partitions is under way; looks counts them
+	// since the last acknowledgement, and the next one is due at nextLook.
+	looking  bool
+	looks    int
+	nextLook time.Time
+	lookErr  error // of the last look
 	// asking says that the call for a new id is under way.
 	asking bool
 }
 
-func newPipeline(ctx context.Context, c *Client, p *Producer, cfg producerConfig, id producerID) *pipeline {
+func newPipeline(ctx context.Context, c *Client, p *Producer, cfg producerConfig, id producerID, found layout) *pipeline {
 	alarm := time.NewTimer(time.Hour)
 	alarm.Stop()
 	return &pipeline{
-		ctx: ctx, client: c, p: p, cfg: cfg, id: id, logger: c.logger.With("topic", p.topic.Name),
+		ctx: ctx, client: c, p: p, cfg: cfg, id: id, logger: c.cfg.logger.With("topic", p.topic.Name),
 		events: make(chan event), alarm: alarm,
 		builder: batch.NewBuilder(new(batch.Compressor)), lanes: make([]*lane, p.topic.Partitions),
-		cohorts: newCohorts(), byID: make(map[uint64]*batchInFlight),
+		cohorts: newCohorts(), links: make(map[string]*link), room: make(chan struct{}, 1), owners: found.owners,
 	}
 }
 
@@ -68,13 +68,9 @@ func (l *pipeline) run() {
 	defer l.others.Wait()
 	defer l.p.end()
 	defer l.alarm.Stop()
-	l.openSession()
+	l.nextLook = time.Now().Add(l.client.cfg.metadataInterval)
+	l.wakeBy(l.nextLook)
 	for {
-		var send chan<- *talosv1.ProduceRequest
-		var request *talosv1.ProduceRequest
-		if head := l.head(); head != nil {
-			send, request = l.session.send, head.request
-		}
 		select {
 		case <-l.ctx.Done():
 			l.die(closedError("sdk.Producer"))
@@ -85,25 +81,15 @@ func (l *pipeline) run() {
 			l.takeAll()
 		case e := <-l.events:
 			e.apply(l)
-		case send <- request:
-			l.out[0].sent = true
-			l.out = l.out[1:]
+		case <-l.room:
+			for _, k := range l.links {
+				k.feed()
+			}
 		case <-l.alarm.C:
 			l.onAlarm(time.Now())
 		}
 		l.cohorts.answer()
 	}
-}
-
-// head is the batch that the session gets next, or nil.
-func (l *pipeline) head() *batchInFlight {
-	for len(l.out) > 0 && !l.out[0].unanswered {
-		l.out = l.out[1:]
-	}
-	if len(l.out) == 0 || !l.opened {
-		return nil
-	}
-	return l.out[0]
 }
 
 // takeAll moves what Send took into the lanes, and sends what can be sent.
@@ -145,6 +131,9 @@ func (l *pipeline) lane(partition int32) *lane {
 	n := l.lanes[partition]
 	if n == nil {
 		n = &lane{partition: partition, subject: l.subject(partition), id: l.id}
+		if int(partition) < len(l.owners) {
+			n.owner = l.owners[partition]
+		}
 		l.lanes[partition] = n
 	}
 	return n
@@ -152,34 +141,50 @@ func (l *pipeline) lane(partition int32) *lane {
 
 // pump does for a lane what can be done now.
 func (l *pipeline) pump(n *lane, now time.Time) {
-	if l.fatal != nil || !l.opened || n.renewing {
+	if l.fatal != nil || n.renewing || n.missing != nil {
 		return
-	}
-	if n.resend {
-		if n.unanswered > 0 {
-			return
-		}
-		if now.Add(alarmSlack).Before(n.notBefore) {
-			l.wakeBy(n.notBefore)
-			return
-		}
-		if n.lost != nil && !l.recover(n) {
-			return
-		}
-		n.resend = false
-		for _, f := range n.inflight {
-			if !f.resolved {
-				l.enqueue(f)
-			}
-		}
 	}
 	if n.stale && len(n.inflight) == 0 {
 		n.renewing = true
 		l.askForID()
+		return
+	}
+	if n.idle() {
+		return
+	}
+	if n.mayMove() {
+		l.move(n)
+	}
+	k := l.reach(n, now)
+	if k == nil || n.resend && !l.resend(n, now) {
+		return
 	}
 	for !n.stale && len(n.queue) > 0 && len(n.inflight) < l.cfg.maxInFlight {
 		l.build(n)
 	}
+	k.feed()
+}
+
+// resend sends again what must be, once nothing is unanswered and the delay is
+// over. It tells whether the lane may go on.
+func (l *pipeline) resend(n *lane, now time.Time) bool {
+	if n.unanswered > 0 {
+		return false
+	}
+	if now.Add(alarmSlack).Before(n.notBefore) {
+		l.wakeBy(n.notBefore)
+		return false
+	}
+	if n.lost != nil && !l.recover(n) {
+		return false
+	}
+	n.resend = false
+	for _, f := range n.inflight {
+		if !f.resolved {
+			l.enqueue(f)
+		}
+	}
+	return true
 }
 
 // recover decides what to do when the node knows nothing of the producer. It
@@ -229,7 +234,7 @@ func (l *pipeline) build(n *lane) {
 	l.enqueue(f)
 }
 
-// enqueue puts a batch on the session's stream.
+// enqueue puts a batch on its way to the lane's link, whose feed must follow.
 func (l *pipeline) enqueue(f *batchInFlight) {
 	l.lastID++
 	// A new message each time: gRPC may still hold the last one.
@@ -239,8 +244,9 @@ func (l *pipeline) enqueue(f *batchInFlight) {
 	}
 	f.unanswered, f.again = true, false
 	f.lane.unanswered++
-	l.byID[l.lastID] = f
-	l.out = append(l.out, f)
+	k := l.links[f.lane.address]
+	k.byID[l.lastID] = f
+	k.out = append(k.out, f)
 }
 
 // watch sets the alarm for the lane's delivery timeout.
@@ -260,13 +266,10 @@ func (l *pipeline) wakeBy(t time.Time) {
 // onAlarm looks at everything that waits for a time.
 func (l *pipeline) onAlarm(now time.Time) {
 	l.alarmAt = time.Time{}
-	if l.session == nil && l.fatal == nil {
-		if now.Before(l.reopenAt) {
-			l.wakeBy(l.reopenAt)
-		} else {
-			l.openSession()
-		}
+	if l.fatal == nil && !now.Before(l.nextLook) {
+		l.look(now)
 	}
+	l.wakeBy(l.nextLook)
 	for _, n := range l.lanes {
 		if n != nil && !n.idle() {
 			l.expire(n, now)

@@ -3,6 +3,8 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
@@ -15,8 +17,10 @@ import (
 // takes in a batch, in bytes.
 const bufferedOverhead = 256
 
-// Producer writes records to one topic, to partitions that the caller chooses.
-// It may be used by several goroutines.
+// Producer writes records to one topic, to partitions that the caller or its
+// Partitioner chooses. It may be used by several goroutines.
+//
+// It goes to the nodes that own the partitions, and follows partitions that move.
 //
 // Per partition, records are stored in the order in which Send took them, each
 // once. The exception is after a failure: when done got an error, records of the
@@ -24,8 +28,13 @@ const bufferedOverhead = 256
 // well; those taken later go on under a new producer id, with sequence 0. So an
 // application that must not have a gap stops sending at the first error.
 type Producer struct {
-	topic  talos.Topic
-	node   ServerVersion
+	topic      talos.Topic
+	partitions atomic.Int32 // how many there are now
+	node       ServerVersion
+
+	choosing sync.Mutex // guards calls of choose
+	choose   Partitioner
+
 	room   *semaphore.Weighted // what the buffer has left, in bytes
 	buffer int64
 	intake *intake
@@ -51,13 +60,13 @@ type Delivery struct {
 func (c *Client) NewProducer(ctx context.Context, topic talos.TopicName, opts ...ProducerOpt) (*Producer, error) {
 	const op = "sdk.NewProducer"
 	var node ServerVersion
-	var found TopicDescription
+	var found layout
 	var id producerID
 	err := patiently(ctx, op, string(topic), func() (err error) {
 		if node, err = c.ServerVersion(ctx); err != nil {
 			return err
 		}
-		if found, err = c.Describe(ctx, topic); err != nil {
+		if found, err = c.layout(ctx, topic); err != nil {
 			return err
 		}
 		id, err = c.initProducer(ctx)
@@ -72,10 +81,11 @@ func (c *Client) NewProducer(ctx context.Context, topic talos.TopicName, opts ..
 	}
 	running, end := context.WithCancel(c.ctx)
 	p := &Producer{
-		topic: found.Topic, node: node, buffer: int64(cfg.bufferBytes),
+		topic: found.topic, node: node, choose: cfg.partitioner, buffer: int64(cfg.bufferBytes),
 		room: semaphore.NewWeighted(int64(cfg.bufferBytes)), intake: newIntake(), end: end, ended: make(chan struct{}),
 	}
-	if err := c.start(newPipeline(running, c, p, cfg, id).run); err != nil {
+	p.partitions.Store(found.topic.Partitions)
+	if err := c.start(newPipeline(running, c, p, cfg, id, found).run); err != nil {
 		end()
 		return nil, err
 	}
@@ -90,9 +100,11 @@ type producerID struct {
 
 func (c *Client) initProducer(ctx context.Context) (producerID, error) {
 	const op = "sdk.InitProducer"
-	answer, err := c.log.InitProducer(ctx, &talosv1.InitProducerRequest{})
+	answer, err := ask(ctx, c, call{op: op}, func(ctx context.Context, p *peer) (*talosv1.InitProducerResponse, error) {
+		return p.log.InitProducer(ctx, &talosv1.InitProducerRequest{})
+	})
 	if err != nil {
-		return producerID{}, c.callError(ctx, op, "", err)
+		return producerID{}, err
 	}
 	id := producerID{id: answer.GetProducerId(), epoch: int16(answer.GetProducerEpoch())}
 	if id.id < 0 || id.epoch < 0 || int32(id.epoch) != answer.GetProducerEpoch() {
@@ -101,11 +113,19 @@ func (c *Client) initProducer(ctx context.Context) (producerID, error) {
 	return id, nil
 }
 
-// Partitions is how many partitions the topic has; they count from 0.
-func (p *Producer) Partitions() int32 { return p.topic.Partitions }
+// Partitions is how many partitions the topic has, as far as is known; they count
+// from 0. It grows within the client's metadata interval when some are added.
+func (p *Producer) Partitions() int32 { return p.partitions.Load() }
+
+// chosen is the partition of a record that names none.
+func (p *Producer) chosen(r *talos.Record) int32 {
+	p.choosing.Lock()
+	defer p.choosing.Unlock()
+	return p.choose(r, p.Partitions())
+}
 
 // Send takes a record and returns; done is called once with what became of it.
-// It waits while the buffer is full, until ctx ends; afterwards ctx has no say.
+// With PartitionAny the producer's Partitioner chooses the partition. It waits while the buffer is full, until ctx ends; afterwards ctx has no say.
 //
 // An error means that the record was not taken, and that done is not called:
 // UnknownPartition, RecordTooLarge (above the node's MaxRecordBytes), Closed, or
@@ -117,6 +137,9 @@ func (p *Producer) Partitions() int32 { return p.topic.Partitions }
 // that everything else waits for: it must not block, so it must not Send. Its
 // error says in so many words if it is unknown whether the record was stored.
 func (p *Producer) Send(ctx context.Context, partition int32, r talos.Record, done func(Delivery, error)) error {
+	if partition == PartitionAny {
+		partition = p.chosen(&r)
+	}
 	bound := batch.RecordBound(&r)
 	if err := p.check(partition, &r, bound); err != nil {
 		return err
@@ -144,8 +167,8 @@ func (p *Producer) Send(ctx context.Context, partition int32, r talos.Record, do
 func (p *Producer) check(partition int32, r *talos.Record, bound int) error {
 	name := subject(p.topic.Name, partition)
 	switch size := r.Size(); {
-	case partition < 0 || partition >= p.topic.Partitions:
-		return unknownPartition("sdk.Send", p.topic, partition)
+	case partition < 0 || partition >= p.Partitions():
+		return unknownPartition("sdk.Send", p.topic.Name, partition, p.Partitions())
 	case size > p.node.MaxRecordBytes:
 		return tooLarge(name, size, p.node.MaxRecordBytes)
 	case batch.HeaderSize+bound > p.node.MaxBatchBytes:

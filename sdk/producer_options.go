@@ -23,6 +23,7 @@ type producerConfig struct {
 	bufferBytes     int
 	deliveryTimeout time.Duration
 	maxInFlight     int
+	partitioner     Partitioner
 }
 
 // ProducerCodec sets how batches are compressed, where that makes them smaller;
@@ -50,10 +51,16 @@ func ProducerMaxInFlight(n int) ProducerOpt {
 	return func(c *producerConfig) { c.maxInFlight = n }
 }
 
+// ProducerPartitioner sets who chooses the partition of records that are sent with
+// PartitionAny; ByKeyHash by default.
+func ProducerPartitioner(p Partitioner) ProducerOpt {
+	return func(c *producerConfig) { c.partitioner = p }
+}
+
 func newProducerConfig(opts []ProducerOpt, node ServerVersion) (producerConfig, error) {
 	cfg := producerConfig{
 		bufferBytes: max(defaultBufferBytes, node.MaxBatchBytes), deliveryTimeout: defaultDeliveryTimeout,
-		maxInFlight: talos.DuplicateWindow,
+		maxInFlight: talos.DuplicateWindow, partitioner: ByKeyHash(),
 	}
 	for _, opt := range opts {
 		opt(&cfg)
@@ -70,6 +77,9 @@ func newProducerConfig(opts []ProducerOpt, node ServerVersion) (producerConfig, 
 	}
 	if cfg.maxInFlight < 1 || cfg.maxInFlight > talos.DuplicateWindow {
 		faults = append(faults, fmt.Errorf("max in flight: %d, want 1 to %d", cfg.maxInFlight, talos.DuplicateWindow))
+	}
+	if cfg.partitioner == nil {
+		faults = append(faults, errors.New("partitioner: it is nil"))
 	}
 	if len(faults) > 0 {
 		return cfg, &talos.Error{Kind: talos.InvalidConfig, Op: "sdk.NewProducer", Cause: errors.Join(faults...)}

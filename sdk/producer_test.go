@@ -152,7 +152,7 @@ func TestSendRefuses(t *testing.T) {
 			size      int
 			kind      talos.Kind
 		}{
-			{"partition -1", t.Context(), -1, 1, talos.UnknownPartition},
+			{"partition -2", t.Context(), -2, 1, talos.UnknownPartition},
 			{"partition 2 of 2", t.Context(), 2, 1, talos.UnknownPartition},
 			{"too large", t.Context(), 0, 1001, talos.RecordTooLarge},
 			{"canceled", canceled, 0, 1, talos.Canceled},

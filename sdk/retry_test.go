@@ -230,7 +230,7 @@ func TestStoredTooLongAgoToKnow(t *testing.T) {
 
 // Some errors end the producer: whatever it has fails, and it takes no more.
 func TestFatalErrors(t *testing.T) {
-	for _, kind := range []talos.Kind{talos.ProducerFenced, talos.UnknownTopic, talos.OutOfOrderSequence} {
+	for _, kind := range []talos.Kind{talos.ProducerFenced, talos.OutOfOrderSequence} {
 		t.Run(string(kind), func(t *testing.T) {
 			n := newNode(2)
 			producing(t, n, []sdk.ProducerOpt{sdk.ProducerMaxInFlight(1)}, func(t *testing.T, p *sdk.Producer) {
@@ -257,6 +257,33 @@ func TestFatalErrors(t *testing.T) {
 			})
 		})
 	}
+}
+
+// That a topic is gone is believed when metadata says so, too.
+func TestADeletedTopicEndsTheProducer(t *testing.T) {
+	n := newNode(2)
+	producing(t, n, nil, func(t *testing.T, p *sdk.Producer) {
+		n.deleteTopic()
+		n.each(func(int, batch.Header) fault { return fault{err: talos.UnknownTopic} })
+		var done results
+		done.send(t, p, 0, "a")
+		done.send(t, p, 1, "b")
+		require.ErrorIs(t, p.Flush(t.Context()), talos.UnknownTopic)
+		require.ErrorContains(t, done.all()[0].err, "it was not stored")
+		require.ErrorIs(t, done.all()[1].err, talos.UnknownTopic)
+		require.ErrorIs(t, p.Send(t.Context(), 0, value("more"), nil), talos.UnknownTopic)
+	})
+}
+
+// A node that is behind does not know a topic or a partition yet.
+func TestANodeThatIsBehind(t *testing.T) {
+	n := newNode(1)
+	n.script = at(map[int]fault{0: {err: talos.UnknownTopic}, 1: {err: talos.UnknownPartition}})
+	producing(t, n, nil, func(t *testing.T, p *sdk.Producer) {
+		d, err := p.SendSync(t.Context(), 0, value("x"))
+		require.NoError(t, err)
+		require.Zero(t, d.Offset)
+	})
 }
 
 func TestDeliveryTimeoutOfABatchInFlight(t *testing.T) {
