@@ -47,6 +47,10 @@ type node struct {
 	script func(n int, h batch.Header) fault
 	// Errors that calls return instead of an answer, one each.
 	listFaults, fetchFaults, initFaults, versionFaults []error
+	// What it says it speaks; 0 as a node says that knows no such numbers.
+	protocol, oldestProtocol int32
+	// timeless nodes don't know offsets for times.
+	timeless bool
 	// spoil changes batches on their way out.
 	spoil func(b []byte)
 	// What a partition says instead of its batches or offsets, one each.
@@ -330,6 +334,7 @@ func (n *node) Version(context.Context, *talosv1.VersionRequest) (*talosv1.Versi
 	return &talosv1.VersionResponse{
 		Version: "v1", ClusterId: "c", NodeId: "n",
 		MaxRecordBytes: int32(n.limits.RecordBytes), MaxBatchBytes: int32(n.limits.BatchBytes()),
+		Protocol: n.protocol, OldestProtocol: n.oldestProtocol,
 	}, nil
 }
 
@@ -392,11 +397,28 @@ func (n *node) ListOffsets(_ context.Context, r *talosv1.ListOffsetsRequest) (*t
 			l.Error = wire(err)
 		} else {
 			l.Range = &talosv1.OffsetRange{Start: int64(p.start), End: int64(p.next)}
+			if asked.AtTimeMs != nil {
+				l.OffsetAtTime = n.atTime(asked.GetPartition(), asked.GetAtTimeMs())
+			}
 			l.Epoch, l.Segments, l.Bytes, l.Owner, l.OwnerAddress = 3, 2, 100, "n", "node:7070"
 		}
 		answer.Partitions = append(answer.Partitions, l)
 	}
 	return answer, nil
+}
+
+// atTime is the base of the first batch whose time is at or behind millis.
+func (n *node) atTime(partition int32, millis int64) int64 {
+	p := n.partitions[partition]
+	if n.timeless {
+		return 0
+	}
+	for _, b := range p.batches {
+		if h, err := batch.Parse(b); err == nil && h.Base >= p.start && h.BaseTimestamp >= millis {
+			return int64(h.Base)
+		}
+	}
+	return int64(p.next)
 }
 
 func (n *node) partitionFault(partition int32) error {
@@ -474,9 +496,14 @@ func (n *node) read(r *talosv1.FetchRequest) (*talosv1.FetchResponse, <-chan str
 
 // put stores records without a producer, as one batch.
 func (n *node) put(t require.TestingT, partition int32, codec batch.Codec, values ...string) {
+	n.putAt(t, partition, noon, codec, values...)
+}
+
+// putAt does so at a time.
+func (n *node) putAt(t require.TestingT, partition int32, at time.Time, codec batch.Codec, values ...string) {
 	b := batch.NewBuilder(new(batch.Compressor))
 	for _, v := range values {
-		b.Add(&talos.Record{Value: []byte(v)}, noon)
+		b.Add(&talos.Record{Value: []byte(v)}, at)
 	}
 	built, err := b.Build(batch.BuildOptions{Codec: codec, ProducerID: batch.NoProducer, ProducerEpoch: -1, FirstSequence: -1})
 	require.NoError(t, err)

@@ -25,10 +25,11 @@ var arrows = map[string][]string{
 	"partition":    {"talos", "storage"},
 	"coordinator":  {"talos"},
 	"talos/server": {"talos", "partition", "coordinator", "storage", "proto"},
-	"sdk":          {"talos", "proto"},
-	"sdk/fake":     {"talos", "talos/server", "partition", "coordinator", "storage", "proto", "sdk"},
-	"cmd":          {"*"},
-	"test":         {"*"},
+	// A user's own program links neither; sdk/fake is for the examples and tests.
+	"sdk":      {"talos", "proto", "sdk/fake"},
+	"sdk/fake": {"talos", "talos/server", "partition", "coordinator", "storage", "proto", "sdk"},
+	"cmd":      {"*"},
+	"test":     {"*"},
 }
 
 // barred lists what a folder may not link, however indirectly: a user of the
