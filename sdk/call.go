@@ -76,7 +76,7 @@ func (c *Client) oneNode(
 		return false, err
 	}
 	defer c.peers.release(p)
-	if _, err := c.greet(ctx, p); err != nil {
+	if err := c.greet(ctx, p); err != nil {
 		return false, c.callError(ctx, what.op, what.subject, err)
 	}
 	err = c.callError(ctx, what.op, what.subject, f(ctx, p))

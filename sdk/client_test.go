@@ -1,6 +1,7 @@
 package sdk_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +15,16 @@ func TestDialRefuses(t *testing.T) {
 		_, err := sdk.Dial(address)
 		require.ErrorIs(t, err, talos.InvalidConfig, "%q", address)
 	}
+}
+
+func TestDialRefusesOptions(t *testing.T) {
+	_, err := sdk.Dial("node:1", sdk.WithMetadataInterval(0))
+	require.ErrorIs(t, err, talos.InvalidConfig)
+	require.ErrorContains(t, err, "metadata interval: 0s, the least is 10ms")
+	_, err = sdk.Dial(strings.Repeat("node:1,", 64) + "node:1")
+	require.ErrorContains(t, err, "65 addresses, the limit is 64")
+	_, err = sdk.Dial("node:1,,other:1")
+	require.ErrorIs(t, err, talos.InvalidConfig)
 }
 
 func TestTopics(t *testing.T) {

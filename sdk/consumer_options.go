@@ -79,7 +79,7 @@ func ConsumerPollBytes(n int) ConsumerOpt { return func(c *consumerConfig) { c.p
 type OutOfRange int
 
 const (
-	// OutOfRangeFail, the default: Poll returns a *PartitionError of kind
+	// OutOfRangeFail is the default: Poll returns a *PartitionError of kind
 	// OffsetOutOfRange, with the range that exists, until the application seeks.
 	OutOfRangeFail OutOfRange = iota
 	// OutOfRangeEarliest goes on at the oldest record that there is.

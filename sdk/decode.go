@@ -28,7 +28,7 @@ func (c *Consumer) decode() ([]Message, error) {
 				if len(messages) > 0 {
 					return messages, nil // the next Poll comes to it again
 				}
-				if err = c.skip(s, err); err != nil {
+				if err := c.skip(s, err); err != nil {
 					return nil, err
 				}
 				continue

@@ -30,9 +30,7 @@ func withCluster(partitions int32, example func(ctx context.Context, address str
 
 // The ten lines of the README.
 func Example() {
-	withCluster(1, func(ctx context.Context, address string) error {
-		return hello(ctx, address)
-	})
+	withCluster(1, hello)
 	// Output: stored at offset 0
 }
 

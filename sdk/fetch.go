@@ -175,6 +175,7 @@ func (c *Consumer) fetched(k *fetchLink, partitions []asked, answer *talosv1.Fet
 	if err != nil {
 		for _, p := range partitions {
 			p.source.settled = false
+			p.source.later(now) // also where it goes elsewhere: two nodes may name each other
 			if to, ok := follow(err, p.source.epoch); ok && p.source.address == k.address {
 				p.source.address = to
 			}
@@ -239,7 +240,12 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 	case !talos.Retryable(err):
 		return err
 	}
+	s.later(now)
+	return nil
+}
+
+// later leaves a source alone for a while after a failure.
+func (s *source) later(now time.Time) {
 	s.notBefore = now.Add(backoffAfter(s.failures))
 	s.failures++
-	return nil
 }

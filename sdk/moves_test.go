@@ -215,3 +215,23 @@ func TestAProducerThatIsIdle(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// Two nodes that each say that the other one owns a partition are not asked all the
+// time.
+func TestNodesThatNameEachOther(t *testing.T) {
+	r := newRing(2, 1)
+	inRing(t, r, "a:1", func(t *testing.T, client *sdk.Client) {
+		c := consumer(t, client)
+		p, err := client.NewProducer(t.Context(), "logs")
+		require.NoError(t, err)
+		r.setQuarrel(true)
+		time.AfterFunc(time.Minute, func() { r.setQuarrel(false) })
+		_, err = p.SendSync(t.Context(), 0, value("x"))
+		require.NoError(t, err)
+		require.Equal(t, []string{"x"}, poll(t, c))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		require.Less(t, r.refusals, 400)
+		require.Greater(t, r.refusals, 50)
+	})
+}

@@ -29,7 +29,10 @@ type ring struct {
 	epochs  []int32
 	// silent owners are not named in NotOwner.
 	silent bool
-	dials  map[string]int
+	// Members that quarrel name each other.
+	quarrel  bool
+	refusals int
+	dials    map[string]int
 }
 
 // member answers for one node of a ring, whose address is a:1, b:1, ...
@@ -114,6 +117,12 @@ func (r *ring) dial(ctx context.Context, address string) (net.Conn, error) {
 	return to.listener.DialContext(ctx)
 }
 
+func (r *ring) setQuarrel(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.quarrel = on
+}
+
 // move gives a partition to another member, under the next epoch.
 func (r *ring) move(partition int32, to int) {
 	r.mu.Lock()
@@ -141,6 +150,11 @@ func (m *member) refuses(partition, epoch int32) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	owner := r.owners[partition]
+	if r.quarrel {
+		r.refusals++
+		other := r.members[(m.number+1)%len(r.members)].address
+		return &talos.Error{Kind: talos.NotOwner, Owner: &talos.Owner{Address: other}}
+	}
 	if owner == m.number && epoch <= r.epochs[partition] {
 		return nil
 	}
@@ -213,15 +227,15 @@ func (m *member) Produce(stream grpc.BidiStreamingServer[talosv1.ProduceRequest,
 
 func (m *member) Fetch(ctx context.Context, request *talosv1.FetchRequest) (*talosv1.FetchResponse, error) {
 	refused := &talosv1.FetchResponse{}
-	any := false
+	some := false
 	for _, p := range request.GetPartitions() {
 		f := &talosv1.FetchedPartition{TopicId: p.GetTopicId(), Partition: p.GetPartition()}
 		if err := m.refuses(p.GetPartition(), p.GetEpoch()); err != nil {
-			f.Error, any = wire(err), true
+			f.Error, some = wire(err), true
 		}
 		refused.Partitions = append(refused.Partitions, f)
 	}
-	if any {
+	if some {
 		return refused, nil
 	}
 	answer, err := m.node.Fetch(ctx, request)

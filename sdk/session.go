@@ -102,7 +102,7 @@ func (s *session) run(ctx context.Context, c *Client, report func(event)) {
 	defer c.peers.release(p)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if _, err := c.greet(ctx, p); err != nil {
+	if err := c.greet(ctx, p); err != nil {
 		report(streamBroken{s, c.streamError(p, err)})
 		return
 	}

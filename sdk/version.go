@@ -42,13 +42,14 @@ func (c *Client) ServerVersion(ctx context.Context) (ServerVersion, error) {
 	return ServerVersion{}, result
 }
 
-// greet returns what a node says of itself, and asks it only if nobody has since
-// the connection broke.
-func (c *Client) greet(ctx context.Context, p *peer) (ServerVersion, error) {
-	if v := p.node.Load(); v != nil {
-		return *v, nil
+// greet makes sure that a node speaks a protocol of ours; it asks only if nobody
+// has since the connection broke.
+func (c *Client) greet(ctx context.Context, p *peer) error {
+	if p.node.Load() != nil {
+		return nil
 	}
-	return c.askVersion(ctx, p)
+	_, err := c.askVersion(ctx, p)
+	return err
 }
 
 func (c *Client) askVersion(ctx context.Context, p *peer) (ServerVersion, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
 // What a page shows as Go is part of an example that runs as a test, line by line.
 func TestGoInPagesIsPartOfAnExample(t *testing.T) {
