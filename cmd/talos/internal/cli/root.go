@@ -61,7 +61,7 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	for _, cmd := range []*cobra.Command{newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newBench(s), newVersion(p, s)} {
 		cmd.GroupID = groupClient
 		cmd.PersistentFlags().StringVar(&s.server, "server", "",
-			"`HOST:PORT` of a node (default "+defaultServer+", or the environment's "+serverEnv+")")
+			"`HOST:PORT` of a node, or of several, separated by commas (default "+defaultServer+", or the environment's "+serverEnv+")")
 		cmd.PersistentFlags().DurationVar(&s.timeout, "timeout", defaultTimeout,
 			"wait up to `DURATION` for a node's answer")
 		root.AddCommand(cmd)
