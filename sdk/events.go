@@ -251,7 +251,7 @@ func (l *pipeline) place(found layout) {
 		if n == nil {
 			continue
 		}
-		if to := found.owner(n.partition); to != "" {
+		if to := found.owner(n.partition); to != "" && !n.settled {
 			n.owner = to
 		}
 		if n.missing != nil && n.partition >= found.topic.Partitions {

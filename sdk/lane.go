@@ -31,6 +31,7 @@ type lane struct {
 	subject   string
 	address   string // where batches go; "" if nobody is known
 	owner     string // where they should go
+	settled   bool   // the node at address takes them: metadata may be behind
 	id        producerID
 	next      int32       // the next batch's first sequence
 	epoch     talos.Epoch // the highest that was seen
@@ -139,7 +140,7 @@ func (n *lane) mayMove() bool {
 
 // sendAgain marks a batch that was refused for a while.
 func (n *lane) sendAgain(f *batchInFlight, err error, now time.Time) {
-	f.again, n.lastErr = true, err
+	f.again, n.lastErr, n.settled = true, err, false
 	if !n.resend {
 		n.resend = true
 		n.notBefore = now.Add(backoffAfter(n.failures))
@@ -155,7 +156,7 @@ func (n *lane) broke() {
 		}
 		f.unanswered = false
 	}
-	n.unanswered = 0
+	n.unanswered, n.settled = 0, false
 	n.resend = n.resend || n.unresolved()
 }
 

@@ -235,3 +235,88 @@ func TestNodesThatNameEachOther(t *testing.T) {
 		require.Greater(t, r.refusals, 50)
 	})
 }
+
+// What is in flight when a partition moves is answered by the owner before, one way
+// or the other, and only then goes to the next one: in order, and each once.
+func TestAMoveWithBatchesInFlight(t *testing.T) {
+	for _, moved := range []int{0, 2, 4} { // behind which batch
+		t.Run(numbered(moved), func(t *testing.T) {
+			r := newRing(2, 1)
+			inRing(t, r, "a:1", func(t *testing.T, client *sdk.Client) {
+				p, err := client.NewProducer(t.Context(), "logs")
+				require.NoError(t, err)
+				hold := make(chan struct{})
+				r.shared.each(at(map[int]fault{moved: {hold: hold}}))
+				done := sendFive(t, p)
+				done.send(t, p, 0, numbered(5))
+				synctest.Wait()
+				r.move(0, 1)
+				start := time.Now()
+				close(hold)
+				require.NoError(t, p.Flush(t.Context()))
+				require.Less(t, time.Since(start), time.Second)
+				for i, got := range done.all() {
+					require.NoError(t, got.err)
+					require.Equal(t, numbered(i), got.value)
+					require.EqualValues(t, i, got.delivery.Offset)
+				}
+				require.Len(t, done.all(), 6)
+				require.NoError(t, p.Close(t.Context()))
+			})
+			require.Len(t, r.shared.stored(t, 0), 6)
+		})
+	}
+}
+
+// A node that was deposed names an owner of before: nobody goes there.
+func TestAnOwnerOfAnEarlierEpochIsNotFollowed(t *testing.T) {
+	r := newRing(1, 1)
+	inRing(t, r, "a:1", func(t *testing.T, client *sdk.Client) {
+		p, err := client.NewProducer(t.Context(), "logs")
+		require.NoError(t, err)
+		_, err = p.SendSync(t.Context(), 0, value("0"))
+		require.NoError(t, err)
+		c := consumer(t, client)
+		require.Equal(t, []string{"0"}, poll(t, c))
+
+		deposed := &talos.Error{Kind: talos.NotOwner, Owner: &talos.Owner{Address: "gone:1", Epoch: 2}}
+		r.shared.each(func(i int, _ batch.Header) fault {
+			if i == 1 {
+				return fault{err: deposed}
+			}
+			return fault{}
+		})
+		_, err = p.SendSync(t.Context(), 0, value("1"))
+		require.NoError(t, err)
+		r.shared.mu.Lock()
+		r.shared.partitionFaults[0] = []error{deposed}
+		r.shared.mu.Unlock()
+		require.Equal(t, []string{"1"}, poll(t, c))
+		require.Zero(t, r.dials["gone:1"])
+		require.NoError(t, p.Close(t.Context()))
+	})
+}
+
+// Metadata that is behind does not move what works.
+func TestMetadataThatIsBehind(t *testing.T) {
+	r := newRing(2, 1)
+	inRing(t, r, "a:1", func(t *testing.T, client *sdk.Client) {
+		p, err := client.NewProducer(t.Context(), "logs")
+		require.NoError(t, err)
+		c := consumer(t, client)
+		r.mu.Lock()
+		r.told = []int{0}
+		r.mu.Unlock()
+		r.move(0, 1)
+		for i := range 5 {
+			_, err := p.SendSync(t.Context(), 0, value(numbered(i)))
+			require.NoError(t, err)
+			require.Equal(t, []string{numbered(i)}, poll(t, c))
+			time.Sleep(40 * time.Second)
+		}
+		r.mu.Lock()
+		require.LessOrEqual(t, r.refusals, 2, "one for the producer, one for the consumer")
+		r.mu.Unlock()
+		require.NoError(t, p.Close(t.Context()))
+	})
+}

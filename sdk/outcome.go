@@ -259,7 +259,7 @@ func (l *pipeline) acknowledged(f *batchInFlight, a *talosv1.Appended) {
 	n := f.lane
 	f.resolved, f.stored, f.again = true, a, false
 	n.epoch = max(n.epoch, talos.Epoch(a.GetEpoch()))
-	n.failures, n.lastErr, n.owner = 0, nil, n.address
+	n.failures, n.lastErr, n.owner, n.settled = 0, nil, n.address, true
 	if k := l.links[n.address]; k.failures > 0 {
 		k.failures, k.lastErr = 0, nil
 	}

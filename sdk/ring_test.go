@@ -9,12 +9,14 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
 )
 
@@ -30,7 +32,9 @@ type ring struct {
 	// silent owners are not named in NotOwner.
 	silent bool
 	// Members that quarrel name each other.
-	quarrel  bool
+	quarrel bool
+	// told is what metadata tells of the owners, if it is behind.
+	told     []int
 	refusals int
 	dials    map[string]int
 }
@@ -78,7 +82,11 @@ func inRing(t *testing.T, r *ring, addresses string, test func(t *testing.T, cli
 }
 
 func (m *member) start() {
-	s := grpc.NewServer(grpc.MaxRecvMsgSize(m.limits.RequestBytes()), grpc.WaitForHandlers(true))
+	s := grpc.NewServer(
+		grpc.MaxRecvMsgSize(m.limits.RequestBytes()), grpc.WaitForHandlers(true),
+		// As the real node: it takes a ping every 5 s.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)
 	talosv1.RegisterLogServer(s, m)
 	talosv1.RegisterAdminServer(s, m)
 	l := bufconn.Listen(1 << 20)
@@ -158,6 +166,7 @@ func (m *member) refuses(partition, epoch int32) error {
 	if owner == m.number && epoch <= r.epochs[partition] {
 		return nil
 	}
+	r.refusals++
 	e := &talos.Error{Kind: talos.NotOwner, Owner: &talos.Owner{Epoch: talos.Epoch(r.epochs[partition])}}
 	if owner >= 0 && !r.silent {
 		e.Owner.Address = r.members[owner].address
@@ -187,14 +196,18 @@ func (m *member) Metadata(ctx context.Context, request *talosv1.MetadataRequest)
 	r := m.ring
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	owners := r.owners
+	if r.told != nil {
+		owners = r.told
+	}
 	answer.Nodes = nil
 	for _, n := range r.members {
 		answer.Nodes = append(answer.Nodes, &talosv1.Node{Id: n.address, Address: n.address})
 	}
 	for i, p := range answer.GetTopics()[0].GetPartitions() {
 		p.Owner = ""
-		if r.owners[i] >= 0 {
-			p.Owner = r.members[r.owners[i]].address
+		if owners[i] >= 0 {
+			p.Owner = r.members[owners[i]].address
 		}
 	}
 	return answer, nil
