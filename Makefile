@@ -19,11 +19,12 @@ BIN := .bin
 LINT := $(BIN)/golangci-lint
 BUF := $(BIN)/buf
 PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc
-MODULES := . tools/buf tools/gen tools/lint
+MINIO := $(BIN)/minio
+MODULES := . tools/buf tools/gen tools/lint tools/minio
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build dev hdfs test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build dev hdfs minio test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,10 +39,13 @@ hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DI
 	@tools/hadoop/install.sh
 	@exec $(GO) run ./test/hadoop/run $(ARGS)
 
+minio: $(MINIO) ## Run an S3 server on loopback, and print the --store for it; data in talos-data/minio
+	@exec tools/minio/run.sh $(MINIO) talos-data/minio
+
 test: tidy generated breaking lint vet test-go explore fuzz ## Everything that must hold; installs what it needs
 	@echo 'make test: everything passed'
 
-test-go: ## The Go tests, with the race detector
+test-go: $(MINIO) ## The Go tests, with the race detector
 	@tools/check/compiler.sh
 	@tools/hadoop/install.sh
 	CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
@@ -80,7 +84,7 @@ breaking: $(BUF) ## Check that the protobuf API still serves the clients of the 
 tidy: ## Check that every go.mod is tidy
 	@for m in $(MODULES); do echo "go mod tidy -diff ($$m)"; (cd $$m && $(GO) mod tidy -diff); done
 
-tools: $(LINT) $(BUF) $(PLUGINS) ## Build the pinned tools into .bin, once per version
+tools: $(LINT) $(BUF) $(PLUGINS) $(MINIO) ## Build the pinned tools into .bin, once per version
 
 clean: ## Remove what was built; data stays
 	rm -rf bin $(BIN)
@@ -99,3 +103,7 @@ $(LINT) $(BUF) $(PLUGINS):
 	@echo "building $@ (pinned in $(<D))"
 	@cd $(<D) && $(GO) build -o $(CURDIR)/$@ $(PKGPATH)
 	@touch $@
+
+$(MINIO): tools/minio/go.mod tools/minio/go.sum tools/minio/install.sh
+	@echo "building $@ (pinned in $(<D)), which takes a few minutes"
+	@GO='$(GO)' tools/minio/install.sh $@

@@ -2,7 +2,7 @@ package process
 
 import "syscall"
 
-// childAttributes makes the kernel kill the child when the test process dies.
-func childAttributes() *syscall.SysProcAttr {
+// ChildAttributes makes the kernel kill the child when the test process dies.
+func ChildAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package process
 
 import "syscall"
 
-// childAttributes: this system can't tie a child's life to its parent's.
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
+// ChildAttributes: this system can't tie a child's life to its parent's.
+func ChildAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }

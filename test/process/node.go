@@ -106,7 +106,7 @@ func (n *Node) Launch(env ...string) {
 	cmd := exec.Command(n.cfg.Binary, args...)
 	cmd.Env = append(cleanEnvironment(), env...)
 	cmd.Stdout, cmd.Stderr = n.words, n.words
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = ChildAttributes()
 	n.words.note("--- talos %s %s", strings.Join(args, " "), strings.Join(env, " "))
 	require.NoError(n.t, cmd.Start())
 	r := &run{cmd: cmd, ended: make(chan struct{})}

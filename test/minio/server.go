@@ -1,0 +1,200 @@
+package minio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	client "github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/talos-log/talos/test/process"
+)
+
+const (
+	// AccessKey and SecretKey are the credentials of every server.
+	AccessKey = "talos-test"
+	SecretKey = "talos-test-secret"
+
+	readyTimeout  = 60 * time.Second
+	readyInterval = 20 * time.Millisecond
+	endTimeout    = 30 * time.Second
+)
+
+// Server is one server over one folder, at most one process at a time. Its
+// methods must not be called concurrently.
+type Server struct {
+	// Address is host:port; it stays the same over restarts.
+	Address string
+
+	data  string
+	words *os.File
+	cmd   *exec.Cmd
+	ended chan error
+}
+
+// New makes a server that does not run yet. The caller must Remove it.
+func New() (*Server, error) {
+	folder, err := os.MkdirTemp("", "talos-minio-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{data: folder}
+	if s.Address, err = process.FreeAddress(); err == nil {
+		s.words, err = os.Create(filepath.Join(folder, "words.log"))
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	return s, nil
+}
+
+// Endpoint is the server's URL.
+func (s *Server) Endpoint() string { return "http://" + s.Address }
+
+// Start runs a process, and waits until it serves.
+func (s *Server) Start(ctx context.Context) error {
+	binary, err := binary()
+	if err != nil {
+		return err
+	}
+	s.cmd = exec.Command(binary, "server", "--quiet", "--address", s.Address, filepath.Join(s.data, "data"))
+	s.cmd.Env = append(os.Environ(),
+		"MINIO_ROOT_USER="+AccessKey, "MINIO_ROOT_PASSWORD="+SecretKey,
+		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off", "HOME="+s.data)
+	s.cmd.Stdout, s.cmd.Stderr = s.words, s.words
+	s.cmd.SysProcAttr = process.ChildAttributes()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- s.cmd.Wait() }()
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return s.awaitReady(ctx)
+}
+
+func (s *Server) awaitReady(ctx context.Context) error {
+	ticker := time.NewTicker(readyInterval)
+	defer ticker.Stop()
+	asking := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	for {
+		if err := ask(ctx, asking, s.Endpoint()+"/minio/health/cluster"); err == nil {
+			return nil
+		}
+		select {
+		case err := <-s.ended:
+			return fmt.Errorf("minio ended while it started: %w\n%s", err, s.Words())
+		case <-ctx.Done():
+			return fmt.Errorf("minio does not serve: %w\n%s", context.Cause(ctx), s.Words())
+		case <-ticker.C:
+		}
+	}
+}
+
+func ask(ctx context.Context, asking *http.Client, page string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := asking.Do(request)
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
+// Kill ends the process with SIGKILL, and waits until it is gone.
+func (s *Server) Kill() error {
+	if s.cmd == nil {
+		return nil
+	}
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(endTimeout):
+		return errors.New("minio does not end")
+	}
+	s.cmd = nil
+	return nil
+}
+
+// Stop makes the process stand still: it keeps its connections and answers
+// nothing.
+func (s *Server) Stop() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue makes a stopped process go on.
+func (s *Server) Continue() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Remove ends the process and removes its data.
+func (s *Server) Remove() error {
+	return errors.Join(s.Kill(), s.words.Close(), os.RemoveAll(s.data))
+}
+
+// Words is what the server wrote.
+func (s *Server) Words() string {
+	text, err := os.ReadFile(s.words.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// MakeBucket makes a bucket.
+func (s *Server) MakeBucket(ctx context.Context, name string) error {
+	c, err := client.New(s.Address, &client.Options{
+		Creds:     credentials.NewStaticV4(AccessKey, SecretKey, ""),
+		Transport: &http.Transport{DisableKeepAlives: true},
+	})
+	if err != nil {
+		return err
+	}
+	return c.MakeBucket(ctx, name, client.MakeBucketOptions{})
+}
+
+// StoreURL is what --store takes for a prefix of a bucket. Appends are not
+// gathered.
+func (s *Server) StoreURL(bucket, prefix string) *url.URL {
+	return &url.URL{
+		Scheme: "s3", Host: bucket, Path: "/" + prefix,
+		RawQuery: url.Values{"endpoint": {s.Endpoint()}, "commit-interval": {"0"}}.Encode(),
+	}
+}
+
+// binary returns the path of the server's program, in the module's root.
+func binary() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			break
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("the root of the module was not found")
+		}
+		folder = parent
+	}
+	path := filepath.Join(folder, ".bin", "minio")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("the MinIO server is not built, run `make .bin/minio`: %w", err)
+	}
+	return path, nil
+}
