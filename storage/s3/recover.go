@@ -1,0 +1,129 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/talos-log/talos/storage"
+)
+
+const (
+	// recoverRounds bounds how often a Recover tries to put the seal. Each round in
+	// which it was overtaken doubles the distance of the wall that it puts, so that
+	// a few are enough against any appender.
+	recoverRounds = 32
+	// wallDoublings bounds that distance.
+	wallDoublings = 8
+	// conflictPause is left to the request that was in the way.
+	conflictPause = 50 * time.Millisecond
+)
+
+// Recover implements storage.Store.
+func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error) {
+	if err := check(ctx, "recover", id); err != nil {
+		return storage.Info{}, err
+	}
+	e, _, err := s.find(ctx, id)
+	if err == nil && !e.sealed {
+		e, err = s.recover(ctx, id)
+	}
+	if err != nil {
+		return storage.Info{}, s.explain(ctx, "recover", id.String(), err)
+	}
+	return storage.Info{Name: id.Name, Size: e.bytes, Sealed: true}, nil
+}
+
+// recover seals a segment and enters that in the index.
+func (s *Store) recover(ctx context.Context, id storage.ID) (entry, error) {
+	r, err := s.seal(ctx, id)
+	if err != nil {
+		return entry{}, err
+	}
+	if err := s.enterSealed(ctx, id, r.next(), r.size()); err != nil {
+		return entry{}, err
+	}
+	s.log.Debug("segment recovered", "segment", id.String(), "chunks", r.next(), "bytes", r.size())
+	return entry{name: id.Name, sealed: true, chunks: r.next(), bytes: r.size()}, nil
+}
+
+// seal puts the seal at the first number that is missing, unless there is one.
+func (s *Store) seal(ctx context.Context, id storage.ID) (run, error) {
+	overtaken := 0
+	for range recoverRounds {
+		r, err := s.load(ctx, id)
+		switch {
+		case err != nil:
+			return run{}, err
+		case !r.exists():
+			return run{}, storage.ErrNotFound
+		case r.sealed:
+			return r, nil
+		}
+		switch err := s.bucket.create(ctx, s.chunk(id, r.next()), nil); {
+		case err == nil:
+			r.sealed = true
+			return r, nil
+		case errors.Is(err, errTaken):
+			if overtaken++; overtaken > 1 {
+				err = s.wall(ctx, id, r.next()+window<<min(overtaken, wallDoublings))
+			} else {
+				err = nil // most likely by another Recover
+			}
+			if err != nil {
+				return run{}, err
+			}
+		case errors.Is(err, errConflict):
+			if err := pause(ctx, conflictPause); err != nil {
+				return run{}, err
+			}
+		default:
+			return run{}, err
+		}
+	}
+	return run{}, fmt.Errorf("the seal could not be put in %d rounds", recoverRounds)
+}
+
+// wall puts an empty object where no chunk is yet. That it is too late, or that
+// another wall is there, does not matter.
+func (s *Store) wall(ctx context.Context, id storage.ID, number int64) error {
+	err := s.bucket.create(ctx, s.chunk(id, number), nil)
+	if errors.Is(err, errTaken) || errors.Is(err, errConflict) {
+		return nil
+	}
+	return err
+}
+
+// enterSealed makes the index say that a segment is sealed. It may be repeated,
+// and by several at once. If the segment was removed meanwhile it takes the entry
+// back: whoever removes a segment looks for entries after its head is gone.
+func (s *Store) enterSealed(ctx context.Context, id storage.ID, chunks, bytes int64) error {
+	sealed := s.sealed(id, chunks, bytes)
+	if err := s.bucket.overwrite(ctx, sealed); err != nil {
+		return err
+	}
+	size, err := s.bucket.size(ctx, s.chunk(id, 0))
+	if err != nil {
+		return err
+	}
+	if size <= 0 {
+		return errors.Join(storage.ErrNotFound, s.bucket.remove(ctx, sealed, s.open(id)))
+	}
+	if err := s.bucket.remove(ctx, s.open(id)); err != nil {
+		// The other entry is what counts; this one goes with the segment.
+		s.log.Warn("an index entry was not removed", "key", s.open(id), "error", err)
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
