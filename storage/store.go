@@ -52,7 +52,7 @@ type Store interface {
 	List(ctx context.Context, folder string) (Listing, error)
 
 	// Remove removes a segment; it is durable when it returns, and removing what
-	// is not there succeeds. Folders that became empty may vanish.
+	// is not there succeeds. Folders that became empty may vanish. See also Purger.
 	Remove(ctx context.Context, id ID) error
 
 	// Traits says how the store behaves; the answer never changes.

@@ -204,3 +204,20 @@ func TestParseRule(t *testing.T) {
 		require.ErrorContains(t, err, "faulty: \""+text+"\"")
 	}
 }
+
+func TestPurgeReachesTheStoreInside(t *testing.T) {
+	inner := &purging{Store: mem.New()}
+	require.NoError(t, storage.Purge(t.Context(), faulty.New(inner, nil), "topic"))
+	require.Equal(t, []string{"topic"}, inner.purged)
+	require.NoError(t, storage.Purge(t.Context(), faulty.New(mem.New(), nil), "topic"), "a store that keeps nothing")
+}
+
+type purging struct {
+	storage.Store
+	purged []string
+}
+
+func (p *purging) Purge(_ context.Context, folder string) error {
+	p.purged = append(p.purged, folder)
+	return nil
+}

@@ -89,6 +89,11 @@ func (s *Store) Remove(ctx context.Context, id storage.ID) error {
 	return s.call(ctx, Remove, id, func() error { return s.inner.Remove(ctx, id) })
 }
 
+// Purge implements storage.Purger; it has no faults of its own.
+func (s *Store) Purge(ctx context.Context, folder string) error {
+	return storage.Purge(ctx, s.inner, folder)
+}
+
 // Traits implements storage.Store.
 func (s *Store) Traits() storage.Traits { return s.inner.Traits() }
 

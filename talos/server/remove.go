@@ -51,6 +51,9 @@ func (t *term) removeTopic(ctx context.Context, topic talos.Topic) error {
 	if err := manifest.Remove(ctx, store, topic.ID); err != nil {
 		return err
 	}
+	if err := storage.Purge(ctx, store, topic.ID.String()); err != nil {
+		return fmt.Errorf("purge %s: %w", topic.ID, err)
+	}
 	if err := t.node.cfg.Meta.Forget(ctx, topic.ID); err != nil {
 		return err
 	}

@@ -63,6 +63,11 @@ func (s *store) List(ctx context.Context, folder string) (storage.Listing, error
 	return listing, err
 }
 
+// Purge implements storage.Purger; no process dies there.
+func (s *store) Purge(ctx context.Context, folder string) error {
+	return storage.Purge(ctx, s.Store, folder)
+}
+
 type appender struct {
 	storage.Appender
 	store  *store

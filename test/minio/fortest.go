@@ -47,10 +47,17 @@ func remove(s *Server) {
 // server that the package shares.
 func ForTest(t testing.TB) *url.URL {
 	t.Helper()
-	require.NotNil(t, shared, "the package's TestMain does not call minio.Main")
+	s := Shared(t)
 	bucket := "test-" + strings.ToLower(rand.Text())
-	require.NoError(t, shared.MakeBucket(t.Context(), bucket))
-	return shared.StoreURL(bucket, "some/prefix")
+	require.NoError(t, s.MakeBucket(t.Context(), bucket))
+	return s.StoreURL(bucket, "some/prefix")
+}
+
+// Shared returns the server that the package shares.
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	require.NotNil(t, shared, "the package's TestMain does not call minio.Main")
+	return shared
 }
 
 // Own returns a server of the test's own, which runs; it goes with the test.

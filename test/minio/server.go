@@ -155,12 +155,18 @@ func (s *Server) Words() string {
 	return string(text)
 }
 
-// MakeBucket makes a bucket.
-func (s *Server) MakeBucket(ctx context.Context, name string) error {
-	c, err := client.New(s.Address, &client.Options{
+// Client returns a client of the server, to look at what lies there and to damage
+// it.
+func (s *Server) Client() (*client.Client, error) {
+	return client.New(s.Address, &client.Options{
 		Creds:     credentials.NewStaticV4(AccessKey, SecretKey, ""),
 		Transport: &http.Transport{DisableKeepAlives: true},
 	})
+}
+
+// MakeBucket makes a bucket.
+func (s *Server) MakeBucket(ctx context.Context, name string) error {
+	c, err := s.Client()
 	if err != nil {
 		return err
 	}
