@@ -77,9 +77,9 @@ func (b *bucket) create(ctx context.Context, key string, p []byte) error {
 	_, err := b.appends.PutObject(ctx, b.name, key, content, int64(len(p)), "", "", options)
 	switch minio.ToErrorResponse(err).StatusCode {
 	case http.StatusPreconditionFailed:
-		return fmt.Errorf("put %s: %w", key, errTaken)
+		return fmt.Errorf("put %s: %w: %w", key, errTaken, err)
 	case http.StatusConflict:
-		return fmt.Errorf("put %s: %w", key, errConflict)
+		return fmt.Errorf("put %s: %w: %w", key, errConflict, err)
 	}
 	return named("put", key, err)
 }
