@@ -1,8 +1,8 @@
 // Package storage is the contract of the stores that keep segments, with the
 // errors and the identifiers that go with it.
 //
-// It is not a store itself (those are storage/mem and storage/local, later
-// others), does not know what is inside a segment (storage/segment does), and
+// It is not a store itself (those are storage/mem, storage/local, storage/s3 and
+// hdfs), does not know what is inside a segment (storage/segment does), and
 // knows no offsets, epochs or chains (partition does).
 //
 // A segment has one writer in its life, and only grows:

@@ -46,12 +46,9 @@ func newBucket(c config, creds *credentials.Credentials, wrap func(http.RoundTri
 		reads.CloseIdleConnections()
 	}}
 	options := minio.Options{
-		Creds: creds, Secure: c.endpoint.Scheme == "https", Region: c.region, BucketLookup: minio.BucketLookupAuto,
+		Creds: creds, Secure: c.endpoint.Scheme == "https", Region: c.region, BucketLookup: c.lookup,
 		// Above wrap, so that what tests inject sees requests as they are sent.
 		Transport: once{wrap(writes)}, MaxRetries: onceOnly,
-	}
-	if c.pathStyle {
-		options.BucketLookup = minio.BucketLookupPath
 	}
 	appends, err := minio.NewCore(c.endpoint.Host, &options)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/talos-log/talos/talos"
@@ -43,7 +44,7 @@ type config struct {
 	bucket         string
 	endpoint       *url.URL
 	region         string
-	pathStyle      bool
+	lookup         minio.BucketLookupType
 	commitInterval time.Duration
 }
 
@@ -88,7 +89,7 @@ func (c *config) read(u *url.URL, lookup func(string) string) error {
 		case "region":
 			c.region = value
 		case "path-style":
-			c.pathStyle, err = strconv.ParseBool(value)
+			c.lookup, err = lookupType(value)
 		case "commit-interval":
 			c.commitInterval, err = interval(value)
 		default:
@@ -112,6 +113,19 @@ func checkPrefix(prefix string) error {
 		}
 	}
 	return nil
+}
+
+// lookupType says whether requests name the bucket in their path or in the host's
+// name. Without that setting it is the path, but for Amazon's own servers.
+func lookupType(s string) (minio.BucketLookupType, error) {
+	path, err := strconv.ParseBool(s)
+	if err != nil {
+		return 0, errors.New("it takes true or false")
+	}
+	if path {
+		return minio.BucketLookupPath, nil
+	}
+	return minio.BucketLookupDNS, nil
 }
 
 func interval(s string) (time.Duration, error) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/talos"
@@ -25,7 +26,7 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, "a/b/", c.prefix)
 	require.Equal(t, "http://127.0.0.1:9000", c.endpoint.String())
 	require.Equal(t, "r1", c.region)
-	require.True(t, c.pathStyle)
+	require.Equal(t, minio.BucketLookupPath, c.lookup)
 	require.Equal(t, 250*time.Millisecond, c.commitInterval)
 }
 
@@ -33,14 +34,16 @@ func TestConfigDefaults(t *testing.T) {
 	c, err := parse(t, "s3://bucket", nil)
 	require.NoError(t, err)
 	require.Empty(t, c.prefix)
+	require.Equal(t, minio.BucketLookupAuto, c.lookup)
 	require.Equal(t, "https://s3.amazonaws.com", c.endpoint.String())
 	require.Equal(t, "us-east-1", c.region)
 	require.Equal(t, 100*time.Millisecond, c.commitInterval)
 
-	c, err = parse(t, "s3://bucket/?commit-interval=0", map[string]string{"AWS_ENDPOINT_URL": "https://s3.example", "AWS_REGION": "r2"})
+	c, err = parse(t, "s3://bucket/?commit-interval=0&path-style=false", map[string]string{"AWS_ENDPOINT_URL": "https://s3.example", "AWS_REGION": "r2"})
 	require.NoError(t, err)
 	require.Equal(t, "https://s3.example", c.endpoint.String())
 	require.Equal(t, "r2", c.region)
+	require.Equal(t, minio.BucketLookupDNS, c.lookup)
 	require.Zero(t, c.commitInterval)
 }
 
@@ -57,7 +60,7 @@ func TestConfigThatCantBeUsed(t *testing.T) {
 		"s3://bucket?endpoint=ftp://a":            "the endpoint",
 		"s3://bucket?endpoint=http://k:s@a":       "the endpoint",
 		"s3://bucket?endpoint=http://a/b":         "the endpoint",
-		"s3://bucket?path-style=perhaps":          "path-style=perhaps",
+		"s3://bucket?path-style=perhaps":          "path-style=perhaps: it takes true or false",
 		"s3://bucket?commit-interval=fast":        "commit-interval=fast: it takes a time like 100ms, from 0 to 10s",
 		"s3://bucket?commit-interval=11s":         "from 0 to 10s",
 		"s3://bucket?commit-interval=-1s":         "from 0 to 10s",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/minio/minio-go/v7"
 
@@ -35,12 +36,14 @@ func (s *Store) explainAs(ctx context.Context, refused talos.Kind, op, subject s
 	}
 	e := &talos.Error{Kind: talos.StoreUnavailable, Op: "s3: " + op, Subject: subject, Cause: err}
 	var answer minio.ErrorResponse
-	if !errors.As(err, &answer) {
+	var unanswered *url.Error
+	switch {
+	case errors.As(err, &answer):
+		if detail := s.advice(answer); detail != "" {
+			e.Kind, e.Detail = refused, detail
+		}
+	case errors.As(err, &unanswered):
 		e.Detail = fmt.Sprintf("%s does not answer: check that the server runs, and the endpoint of the --store URL, http or https included", s.endpoint)
-		return e
-	}
-	if detail := s.advice(answer); detail != "" {
-		e.Kind, e.Detail = refused, detail
 	}
 	return e
 }

@@ -46,7 +46,7 @@ func newDropper(t *testing.T) *dropper {
 }
 
 func (d *dropper) serve(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the client may have closed it
 	requests := bufio.NewReader(conn)
 	for n := range 2 {
 		r, err := http.ReadRequest(requests)

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// AccessKey and SecretKey are the credentials of every server.
+	// AccessKey is, with SecretKey, what every server takes.
 	AccessKey = "talos-test"
+	// SecretKey belongs to AccessKey.
 	SecretKey = "talos-test-secret"
 
 	readyTimeout  = 60 * time.Second
@@ -37,7 +38,9 @@ type Server struct {
 	data  string
 	words *os.File
 	cmd   *exec.Cmd
-	ended chan error
+	// ended is closed when the process is gone; err is what became of it.
+	ended chan struct{}
+	err   error
 }
 
 // New makes a server that does not run yet. The caller must Remove it.
@@ -74,8 +77,11 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	s.ended = make(chan error, 1)
-	go func() { s.ended <- s.cmd.Wait() }()
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		defer close(ended)
+		s.err = cmd.Wait()
+	}(s.cmd, s.ended)
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	return s.awaitReady(ctx)
@@ -90,8 +96,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case err := <-s.ended:
-			return fmt.Errorf("minio ended while it started: %w\n%s", err, s.Words())
+		case <-s.ended:
+			return fmt.Errorf("minio ended while it started: %w\n%s", s.err, s.Words())
 		case <-ctx.Done():
 			return fmt.Errorf("minio does not serve: %w\n%s", context.Cause(ctx), s.Words())
 		case <-ticker.C:

@@ -10,6 +10,8 @@ import (
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/local"
 	"github.com/talos-log/talos/storage/mem"
+	"github.com/talos-log/talos/storage/s3"
+	"github.com/talos-log/talos/test/minio"
 )
 
 // kind is a store that the histories are drawn over.
@@ -38,6 +40,18 @@ func kinds(t *testing.T) []kind {
 		{"local", true, files},
 		{"local in real time", false, files},
 	}
+}
+
+// objects is the S3 store over a real server, where each step takes milliseconds.
+func objects(t *testing.T) kind {
+	bucket := minio.ForTest(t)
+	return kind{"s3 in real time", false, func(r require.TestingT) (storage.Store, func()) {
+		u := *bucket
+		u.Path += "/" + rand.Text()
+		s, err := s3.Open(t.Context(), &u, s3.Options{ReadOnly: true}) // leaves the probe out
+		require.NoError(r, err)
+		return s, func() { require.NoError(r, s.Close()) }
+	}}
 }
 
 // unsynced is the operating system's files without waiting for the disk: here

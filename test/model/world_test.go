@@ -3,9 +3,12 @@ package model_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,12 +18,20 @@ import (
 	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/test/minio"
 	"github.com/talos-log/talos/test/model"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := minio.Main(m)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 const (
 	// maxNodes bounds the nodes that believe that they own the partition.
@@ -33,18 +44,36 @@ func TestRandomHistoriesKeepEveryPromise(t *testing.T) {
 	for _, k := range kinds(t) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			covered := map[string]int{}
-			rapid.Check(t, func(rt *rapid.T) {
-				history := func(rt *rapid.T) { run(rt, k, covered) }
-				if k.virtual {
-					rapid.SyncTest(rt, history)
-				} else {
-					history(rt)
-				}
-			})
-			t.Logf("covered:\n%s", model.Report(covered))
+			draw(t, k)
 		})
 	}
+}
+
+// slower is how many times fewer histories are drawn over a slow store.
+const slower = 4
+
+func TestRandomHistoriesOverS3KeepEveryPromise(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	all := checks.Value.String()
+	n, err := strconv.Atoi(all)
+	require.NoError(t, err)
+	require.NoError(t, checks.Value.Set(strconv.Itoa(max(n/slower, 1))))
+	defer func() { require.NoError(t, checks.Value.Set(all)) }()
+	draw(t, objects(t))
+}
+
+// draw draws histories over a store, and logs what they covered.
+func draw(t *testing.T, k kind) {
+	covered := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		history := func(rt *rapid.T) { run(rt, k, covered) }
+		if k.virtual {
+			rapid.SyncTest(rt, history)
+		} else {
+			history(rt)
+		}
+	})
+	t.Logf("covered:\n%s", model.Report(covered))
 }
 
 // run is one history.

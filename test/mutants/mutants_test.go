@@ -2,6 +2,7 @@ package mutants
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 func TestEachBrokenRuleIsNoticed(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	for _, m := range append(Protocol(), Syncs()...) {
+	for _, m := range slices.Concat(Protocol(), Syncs(), Objects()) {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			printed, err := m.Kill(t.Context(), root, t.TempDir())

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/storage"
-	"github.com/talos-log/talos/storage/s3"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/minio"
 )
@@ -168,8 +167,7 @@ func TestARecoverCatchesUpWithAnyAppender(t *testing.T) {
 	u := minio.ForTest(t)
 	w := create(t, open(t, u, nil), id)
 	overtakes := 0
-	var other *s3.Store
-	other = open(t, u, hook(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+	other := open(t, u, hook(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		if putsChunk(r) {
 			overtakes++
 			w.append(40)
