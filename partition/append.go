@@ -67,6 +67,7 @@ func (p *pending) fail(err error) {
 // pump issues appends while requests wait and there is room in flight: for a
 // group and for the checkpoint that may follow it.
 func (l *Log) pump() error {
+	l.commitAt = time.Time{}
 	for {
 		if why := l.rollDue(); why != "" {
 			if len(l.inflight) > 0 {
@@ -74,7 +75,11 @@ func (l *Log) pump() error {
 			}
 			l.sealActive(why)
 		}
-		if l.commitDue() > 0 || !l.inbox.waiting() || len(l.inflight) >= maxInflight || l.inflightBytes+2*segment.MaxFrameBytes > window {
+		if at := l.commitDue(); !at.IsZero() {
+			l.commitAt = at
+			return nil
+		}
+		if !l.inbox.waiting() || len(l.inflight) >= maxInflight || l.inflightBytes+2*segment.MaxFrameBytes > window {
 			return nil
 		}
 		if l.active == nil {
@@ -108,12 +113,17 @@ func (l *Log) rollDue() sealReason {
 	}
 }
 
-// commitDue says how long the next append must wait for the store's interval.
-func (l *Log) commitDue() time.Duration {
+// commitDue says until when the next append must wait for the store's interval;
+// the zero time if it need not.
+func (l *Log) commitDue() time.Time {
 	if l.traits.CommitInterval <= 0 || l.active == nil {
-		return 0
+		return time.Time{}
 	}
-	return time.Until(l.active.issued.Add(l.traits.CommitInterval))
+	at := l.active.issued.Add(l.traits.CommitInterval)
+	if !time.Now().Before(at) {
+		return time.Time{}
+	}
+	return at
 }
 
 // appendGroup takes everything that waits and issues it as one append.

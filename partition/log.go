@@ -95,6 +95,9 @@ type Log struct {
 	// sweepAt is when segments that no longer count are removed; zero if there is
 	// no reason to think that there are any.
 	sweepAt time.Time
+	// commitAt is when the store's commit interval lets the next append go; zero if
+	// it was not the interval that held it up.
+	commitAt time.Time
 }
 
 // Append queues one batch, which batch.Check has passed. It does not block.

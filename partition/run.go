@@ -127,10 +127,11 @@ func (l *Log) untilDeadline() time.Duration {
 	return max(0, wait)
 }
 
-// orCommit is wait, or less if requests wait for the store's commit interval.
+// orCommit is wait, or less if requests wait for the store's commit interval. It
+// goes by what pump has seen: the interval may have ended since.
 func (l *Log) orCommit(wait time.Duration) time.Duration {
-	if due := l.commitDue(); due > 0 && l.inbox.waiting() {
-		return min(wait, due)
+	if !l.commitAt.IsZero() && l.inbox.waiting() {
+		return min(wait, time.Until(l.commitAt))
 	}
 	return wait
 }

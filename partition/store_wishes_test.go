@@ -85,6 +85,32 @@ func TestAppendsOfASegmentKeepTheStoresInterval(t *testing.T) {
 	})
 }
 
+// hurried is a store whose commit interval is over in no time.
+type hurried struct{ storage.Store }
+
+func (hurried) Traits() storage.Traits {
+	return storage.Traits{CommitInterval: 10 * time.Microsecond, OrderedTail: true}
+}
+
+// In real time the interval may end between any two looks at the clock.
+func TestNoAppendIsForgottenWhenTheIntervalEnds(t *testing.T) {
+	r := newRig(t)
+	r.store = hurried{r.store}
+	l := r.open("a")
+	for n := range 3000 {
+		first, second := send(l, plain("x")), send(l, plain("y"))
+		for _, sent := range []<-chan outcome{first, second} {
+			select {
+			case o := <-sent:
+				require.NoError(t, o.err)
+			case <-time.After(10 * time.Second):
+				require.FailNow(t, "an append was forgotten", "number %d", n)
+			}
+		}
+	}
+	require.NoError(t, l.Close(t.Context()))
+}
+
 func TestASegmentStaysBelowWhatTheStoreHolds(t *testing.T) {
 	r := newRig(t)
 	r.topic.Config = talos.TopicConfig{} // 256 MiB
