@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/faulty"
+	"github.com/talos-log/talos/storage/mem"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/manifest"
 )
@@ -176,6 +178,44 @@ func TestADeletedTopicIsGoneAndItsNameFree(t *testing.T) {
 	require.Equal(t, string(talos.UnknownTopic), detail(t, err).GetKind())
 	_, err = n.admin.Metadata(t.Context(), &talosv1.MetadataRequest{Topics: []string{"logs", "other"}})
 	require.Equal(t, string(talos.UnknownTopic), detail(t, err).GetKind())
+}
+
+// purging is a store that keeps something of what was removed from it.
+type purging struct {
+	storage.Store
+	t *testing.T
+
+	mu     sync.Mutex // guards purged
+	purged []string
+}
+
+func (p *purging) Purge(_ context.Context, folder string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.Empty(p.t, segmentsBelow(p.t, p.Store, folder), "what is removed before")
+	p.purged = append(p.purged, folder)
+	return nil
+}
+
+func TestTheFolderOfATopicThatIsGoneIsPurged(t *testing.T) {
+	store := &purging{Store: mem.New(), t: t}
+	c := newCluster()
+	c.store = store
+	n := c.start(t, "n1")
+	topic := n.createTopic(t, "logs", 2)
+	n.producer(t).produce(topic, 0, newBatch(t, "a"))
+
+	_, err := n.admin.CreateTopic(t.Context(), &talosv1.CreateTopicRequest{Name: "logs", Partitions: 1})
+	require.Equal(t, string(talos.TopicExists), detail(t, err).GetKind())
+	store.mu.Lock()
+	require.NotContains(t, store.purged, idOf(t, topic).String())
+	store.mu.Unlock()
+	_, err = n.admin.DeleteTopic(t.Context(), &talosv1.DeleteTopicRequest{Name: "logs"})
+	require.NoError(t, err)
+	c.awaitRemoved(t, n, idOf(t, topic))
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	require.Contains(t, store.purged, idOf(t, topic).String())
 }
 
 // The coordinator does what it is asked for, and its answer is lost: the change

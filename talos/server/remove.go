@@ -48,11 +48,8 @@ func (t *term) removeTopic(ctx context.Context, topic talos.Topic) error {
 	if err := removeData(ctx, store, topic.ID); err != nil {
 		return err
 	}
-	if err := manifest.Remove(ctx, store, topic.ID); err != nil {
+	if err := removeManifests(ctx, store, topic.ID); err != nil {
 		return err
-	}
-	if err := storage.Purge(ctx, store, topic.ID.String()); err != nil {
-		return fmt.Errorf("purge %s: %w", topic.ID, err)
 	}
 	if err := t.node.cfg.Meta.Forget(ctx, topic.ID); err != nil {
 		return err
@@ -70,6 +67,18 @@ func (t *term) strike(ctx context.Context, topic talos.Topic) error {
 	}
 	defer giveBack()
 	t.topics.remove(topic)
+	return nil
+}
+
+// removeManifests removes the last that there is of a topic which nobody needs: its
+// manifests, and what the store keeps of everything that was removed before.
+func removeManifests(ctx context.Context, store storage.Store, topic talos.TopicID) error {
+	if err := manifest.Remove(ctx, store, topic); err != nil {
+		return err
+	}
+	if err := storage.Purge(ctx, store, topic.String()); err != nil {
+		return fmt.Errorf("purge %s: %w", topic, err)
+	}
 	return nil
 }
 

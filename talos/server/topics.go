@@ -49,7 +49,7 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 		if errors.Is(err, talos.TopicExists) {
 			signal(t.refreshNow)
 		}
-		return errors.Join(err, manifest.Remove(ctx, t.node.cfg.Store, topic.ID))
+		return errors.Join(err, removeManifests(ctx, t.node.cfg.Store, topic.ID))
 	})
 	if err != nil {
 		return err

@@ -182,7 +182,21 @@ func TestAMissingChunkIsShownAndNothingIsCut(t *testing.T) {
 	}
 }
 
-func TestAMissingSealIsPutAgain(t *testing.T) {
+func TestAReaderOfARemovedSegmentIsToldSo(t *testing.T) {
+	s := open(t, minio.ForTest(t), nil)
+	w := create(t, s, id)
+	w.mustAppend(3)
+	require.NoError(t, w.appender.Seal(t.Context()))
+	r, err := s.Open(t.Context(), id)
+	require.NoError(t, err)
+	require.NoError(t, s.Remove(t.Context(), id))
+	for _, off := range []int64{0, 12} { // in the head, which is empty now, and in a chunk, which is gone
+		_, err = r.ReadAt(t.Context(), make([]byte, 5), off)
+		require.ErrorIs(t, err, storage.ErrNotFound)
+	}
+}
+
+func TestAMissingSealTakesNothingAway(t *testing.T) {
 	u := minio.ForTest(t)
 	s := open(t, u, nil)
 	w := create(t, s, id)
