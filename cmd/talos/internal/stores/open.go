@@ -9,9 +9,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/talos-log/talos/hdfs"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/local"
 	"github.com/talos-log/talos/storage/mem"
+	"github.com/talos-log/talos/storage/s3"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -40,7 +42,7 @@ func (o *Opened) Close() error {
 }
 
 // Forms lists the URLs that Open takes, for help texts.
-const Forms = "file:///path (or a path), mem:"
+const Forms = "file:///path (or a path), hdfs://host:port/path, s3://bucket/prefix?endpoint=URL, mem:"
 
 // Open opens the store at location. InvalidConfig names what is wrong with the
 // URL; StoreUnavailable and StoreInUse are the store's word.
@@ -65,6 +67,18 @@ func Open(ctx context.Context, location string, o Options) (*Opened, error) {
 			return nil, invalid(location, "memory is written mem: and nothing else")
 		}
 		return &Opened{Store: mem.New()}, nil
+	case "hdfs":
+		s, err := hdfs.Open(ctx, u, hdfs.Options{Logger: o.Logger, ReadOnly: o.Look})
+		if err != nil {
+			return nil, err
+		}
+		return &Opened{Store: s, Collector: s, close: s.Close}, nil
+	case "s3":
+		s, err := s3.Open(ctx, u, s3.Options{Logger: o.Logger, ReadOnly: o.Look})
+		if err != nil {
+			return nil, err
+		}
+		return &Opened{Store: s, Collector: s, close: s.Close}, nil
 	default:
 		return nil, invalid(location, fmt.Sprintf("there is no store %q", u.Scheme))
 	}

@@ -7,7 +7,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: hdfs.proto
+// source: talos_hdfs.proto
 
 package wire
 
@@ -71,11 +71,11 @@ func (x StorageType) String() string {
 }
 
 func (StorageType) Descriptor() protoreflect.EnumDescriptor {
-	return file_hdfs_proto_enumTypes[0].Descriptor()
+	return file_talos_hdfs_proto_enumTypes[0].Descriptor()
 }
 
 func (StorageType) Type() protoreflect.EnumType {
-	return &file_hdfs_proto_enumTypes[0]
+	return &file_talos_hdfs_proto_enumTypes[0]
 }
 
 func (x StorageType) Number() protoreflect.EnumNumber {
@@ -94,7 +94,7 @@ func (x *StorageType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use StorageType.Descriptor instead.
 func (StorageType) EnumDescriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{0}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{0}
 }
 
 type ChecksumType int32
@@ -130,11 +130,11 @@ func (x ChecksumType) String() string {
 }
 
 func (ChecksumType) Descriptor() protoreflect.EnumDescriptor {
-	return file_hdfs_proto_enumTypes[1].Descriptor()
+	return file_talos_hdfs_proto_enumTypes[1].Descriptor()
 }
 
 func (ChecksumType) Type() protoreflect.EnumType {
-	return &file_hdfs_proto_enumTypes[1]
+	return &file_talos_hdfs_proto_enumTypes[1]
 }
 
 func (x ChecksumType) Number() protoreflect.EnumNumber {
@@ -153,7 +153,7 @@ func (x *ChecksumType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use ChecksumType.Descriptor instead.
 func (ChecksumType) EnumDescriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{1}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{1}
 }
 
 type FileType int32
@@ -192,11 +192,11 @@ func (x FileType) String() string {
 }
 
 func (FileType) Descriptor() protoreflect.EnumDescriptor {
-	return file_hdfs_proto_enumTypes[2].Descriptor()
+	return file_talos_hdfs_proto_enumTypes[2].Descriptor()
 }
 
 func (FileType) Type() protoreflect.EnumType {
-	return &file_hdfs_proto_enumTypes[2]
+	return &file_talos_hdfs_proto_enumTypes[2]
 }
 
 func (x FileType) Number() protoreflect.EnumNumber {
@@ -215,7 +215,7 @@ func (x *FileType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use FileType.Descriptor instead.
 func (FileType) EnumDescriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{2}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{2}
 }
 
 type Token struct {
@@ -230,7 +230,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_hdfs_proto_msgTypes[0]
+	mi := &file_talos_hdfs_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -242,7 +242,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[0]
+	mi := &file_talos_hdfs_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -255,7 +255,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{0}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Token) GetIdentifier() []byte {
@@ -298,7 +298,7 @@ type ExtendedBlock struct {
 
 func (x *ExtendedBlock) Reset() {
 	*x = ExtendedBlock{}
-	mi := &file_hdfs_proto_msgTypes[1]
+	mi := &file_talos_hdfs_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -310,7 +310,7 @@ func (x *ExtendedBlock) String() string {
 func (*ExtendedBlock) ProtoMessage() {}
 
 func (x *ExtendedBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[1]
+	mi := &file_talos_hdfs_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -323,7 +323,7 @@ func (x *ExtendedBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendedBlock.ProtoReflect.Descriptor instead.
 func (*ExtendedBlock) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{1}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *ExtendedBlock) GetPoolId() string {
@@ -368,7 +368,7 @@ type DatanodeID struct {
 
 func (x *DatanodeID) Reset() {
 	*x = DatanodeID{}
-	mi := &file_hdfs_proto_msgTypes[2]
+	mi := &file_talos_hdfs_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +380,7 @@ func (x *DatanodeID) String() string {
 func (*DatanodeID) ProtoMessage() {}
 
 func (x *DatanodeID) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[2]
+	mi := &file_talos_hdfs_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +393,7 @@ func (x *DatanodeID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DatanodeID.ProtoReflect.Descriptor instead.
 func (*DatanodeID) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{2}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DatanodeID) GetIpAddr() string {
@@ -447,7 +447,7 @@ type DatanodeInfo struct {
 
 func (x *DatanodeInfo) Reset() {
 	*x = DatanodeInfo{}
-	mi := &file_hdfs_proto_msgTypes[3]
+	mi := &file_talos_hdfs_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +459,7 @@ func (x *DatanodeInfo) String() string {
 func (*DatanodeInfo) ProtoMessage() {}
 
 func (x *DatanodeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[3]
+	mi := &file_talos_hdfs_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +472,7 @@ func (x *DatanodeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DatanodeInfo.ProtoReflect.Descriptor instead.
 func (*DatanodeInfo) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{3}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *DatanodeInfo) GetId() *DatanodeID {
@@ -497,7 +497,7 @@ type LocatedBlock struct {
 
 func (x *LocatedBlock) Reset() {
 	*x = LocatedBlock{}
-	mi := &file_hdfs_proto_msgTypes[4]
+	mi := &file_talos_hdfs_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +509,7 @@ func (x *LocatedBlock) String() string {
 func (*LocatedBlock) ProtoMessage() {}
 
 func (x *LocatedBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[4]
+	mi := &file_talos_hdfs_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +522,7 @@ func (x *LocatedBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocatedBlock.ProtoReflect.Descriptor instead.
 func (*LocatedBlock) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{4}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *LocatedBlock) GetBlock() *ExtendedBlock {
@@ -590,7 +590,7 @@ type LocatedBlocks struct {
 
 func (x *LocatedBlocks) Reset() {
 	*x = LocatedBlocks{}
-	mi := &file_hdfs_proto_msgTypes[5]
+	mi := &file_talos_hdfs_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -602,7 +602,7 @@ func (x *LocatedBlocks) String() string {
 func (*LocatedBlocks) ProtoMessage() {}
 
 func (x *LocatedBlocks) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[5]
+	mi := &file_talos_hdfs_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -615,7 +615,7 @@ func (x *LocatedBlocks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocatedBlocks.ProtoReflect.Descriptor instead.
 func (*LocatedBlocks) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{5}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LocatedBlocks) GetFileLength() uint64 {
@@ -662,7 +662,7 @@ type Permission struct {
 
 func (x *Permission) Reset() {
 	*x = Permission{}
-	mi := &file_hdfs_proto_msgTypes[6]
+	mi := &file_talos_hdfs_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -674,7 +674,7 @@ func (x *Permission) String() string {
 func (*Permission) ProtoMessage() {}
 
 func (x *Permission) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[6]
+	mi := &file_talos_hdfs_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -687,7 +687,7 @@ func (x *Permission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permission.ProtoReflect.Descriptor instead.
 func (*Permission) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{6}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Permission) GetPerm() uint32 {
@@ -717,7 +717,7 @@ type FileStatus struct {
 
 func (x *FileStatus) Reset() {
 	*x = FileStatus{}
-	mi := &file_hdfs_proto_msgTypes[7]
+	mi := &file_talos_hdfs_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +729,7 @@ func (x *FileStatus) String() string {
 func (*FileStatus) ProtoMessage() {}
 
 func (x *FileStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hdfs_proto_msgTypes[7]
+	mi := &file_talos_hdfs_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +742,7 @@ func (x *FileStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileStatus.ProtoReflect.Descriptor instead.
 func (*FileStatus) Descriptor() ([]byte, []int) {
-	return file_hdfs_proto_rawDescGZIP(), []int{7}
+	return file_talos_hdfs_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FileStatus) GetFileType() FileType {
@@ -829,12 +829,11 @@ func (x *FileStatus) GetFileId() uint64 {
 	return 0
 }
 
-var File_hdfs_proto protoreflect.FileDescriptor
+var File_talos_hdfs_proto protoreflect.FileDescriptor
 
-const file_hdfs_proto_rawDesc = "" +
+const file_talos_hdfs_proto_rawDesc = "" +
 	"\n" +
-	"\n" +
-	"hdfs.proto\x12\x0ftalos.hdfs.wire\"q\n" +
+	"\x10talos_hdfs.proto\x12\x0ftalos.hdfs.wire\"q\n" +
 	"\x05Token\x12\x1e\n" +
 	"\n" +
 	"identifier\x18\x01 \x02(\fR\n" +
@@ -918,20 +917,20 @@ const file_hdfs_proto_rawDesc = "" +
 	"IS_SYMLINK\x10\x03B/Z-github.com/talos-log/talos/hdfs/internal/wire"
 
 var (
-	file_hdfs_proto_rawDescOnce sync.Once
-	file_hdfs_proto_rawDescData []byte
+	file_talos_hdfs_proto_rawDescOnce sync.Once
+	file_talos_hdfs_proto_rawDescData []byte
 )
 
-func file_hdfs_proto_rawDescGZIP() []byte {
-	file_hdfs_proto_rawDescOnce.Do(func() {
-		file_hdfs_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_hdfs_proto_rawDesc), len(file_hdfs_proto_rawDesc)))
+func file_talos_hdfs_proto_rawDescGZIP() []byte {
+	file_talos_hdfs_proto_rawDescOnce.Do(func() {
+		file_talos_hdfs_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_talos_hdfs_proto_rawDesc), len(file_talos_hdfs_proto_rawDesc)))
 	})
-	return file_hdfs_proto_rawDescData
+	return file_talos_hdfs_proto_rawDescData
 }
 
-var file_hdfs_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_hdfs_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
-var file_hdfs_proto_goTypes = []any{
+var file_talos_hdfs_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_talos_hdfs_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_talos_hdfs_proto_goTypes = []any{
 	(StorageType)(0),      // 0: talos.hdfs.wire.StorageType
 	(ChecksumType)(0),     // 1: talos.hdfs.wire.ChecksumType
 	(FileType)(0),         // 2: talos.hdfs.wire.FileType
@@ -944,7 +943,7 @@ var file_hdfs_proto_goTypes = []any{
 	(*Permission)(nil),    // 9: talos.hdfs.wire.Permission
 	(*FileStatus)(nil),    // 10: talos.hdfs.wire.FileStatus
 }
-var file_hdfs_proto_depIdxs = []int32{
+var file_talos_hdfs_proto_depIdxs = []int32{
 	5,  // 0: talos.hdfs.wire.DatanodeInfo.id:type_name -> talos.hdfs.wire.DatanodeID
 	4,  // 1: talos.hdfs.wire.LocatedBlock.block:type_name -> talos.hdfs.wire.ExtendedBlock
 	6,  // 2: talos.hdfs.wire.LocatedBlock.locations:type_name -> talos.hdfs.wire.DatanodeInfo
@@ -962,27 +961,27 @@ var file_hdfs_proto_depIdxs = []int32{
 	0,  // [0:10] is the sub-list for field type_name
 }
 
-func init() { file_hdfs_proto_init() }
-func file_hdfs_proto_init() {
-	if File_hdfs_proto != nil {
+func init() { file_talos_hdfs_proto_init() }
+func file_talos_hdfs_proto_init() {
+	if File_talos_hdfs_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hdfs_proto_rawDesc), len(file_hdfs_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_hdfs_proto_rawDesc), len(file_talos_hdfs_proto_rawDesc)),
 			NumEnums:      3,
 			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_hdfs_proto_goTypes,
-		DependencyIndexes: file_hdfs_proto_depIdxs,
-		EnumInfos:         file_hdfs_proto_enumTypes,
-		MessageInfos:      file_hdfs_proto_msgTypes,
+		GoTypes:           file_talos_hdfs_proto_goTypes,
+		DependencyIndexes: file_talos_hdfs_proto_depIdxs,
+		EnumInfos:         file_talos_hdfs_proto_enumTypes,
+		MessageInfos:      file_talos_hdfs_proto_msgTypes,
 	}.Build()
-	File_hdfs_proto = out.File
-	file_hdfs_proto_goTypes = nil
-	file_hdfs_proto_depIdxs = nil
+	File_talos_hdfs_proto = out.File
+	file_talos_hdfs_proto_goTypes = nil
+	file_talos_hdfs_proto_depIdxs = nil
 }

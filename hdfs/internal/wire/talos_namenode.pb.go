@@ -6,7 +6,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: namenode.proto
+// source: talos_namenode.proto
 
 package wire
 
@@ -67,11 +67,11 @@ func (x CreateFlag) String() string {
 }
 
 func (CreateFlag) Descriptor() protoreflect.EnumDescriptor {
-	return file_namenode_proto_enumTypes[0].Descriptor()
+	return file_talos_namenode_proto_enumTypes[0].Descriptor()
 }
 
 func (CreateFlag) Type() protoreflect.EnumType {
-	return &file_namenode_proto_enumTypes[0]
+	return &file_talos_namenode_proto_enumTypes[0]
 }
 
 func (x CreateFlag) Number() protoreflect.EnumNumber {
@@ -90,7 +90,7 @@ func (x *CreateFlag) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use CreateFlag.Descriptor instead.
 func (CreateFlag) EnumDescriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{0}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{0}
 }
 
 type AddBlockFlag int32
@@ -126,11 +126,11 @@ func (x AddBlockFlag) String() string {
 }
 
 func (AddBlockFlag) Descriptor() protoreflect.EnumDescriptor {
-	return file_namenode_proto_enumTypes[1].Descriptor()
+	return file_talos_namenode_proto_enumTypes[1].Descriptor()
 }
 
 func (AddBlockFlag) Type() protoreflect.EnumType {
-	return &file_namenode_proto_enumTypes[1]
+	return &file_talos_namenode_proto_enumTypes[1]
 }
 
 func (x AddBlockFlag) Number() protoreflect.EnumNumber {
@@ -149,7 +149,7 @@ func (x *AddBlockFlag) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use AddBlockFlag.Descriptor instead.
 func (AddBlockFlag) EnumDescriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{1}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{1}
 }
 
 type SafeModeAction int32
@@ -188,11 +188,11 @@ func (x SafeModeAction) String() string {
 }
 
 func (SafeModeAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_namenode_proto_enumTypes[2].Descriptor()
+	return file_talos_namenode_proto_enumTypes[2].Descriptor()
 }
 
 func (SafeModeAction) Type() protoreflect.EnumType {
-	return &file_namenode_proto_enumTypes[2]
+	return &file_talos_namenode_proto_enumTypes[2]
 }
 
 func (x SafeModeAction) Number() protoreflect.EnumNumber {
@@ -211,7 +211,7 @@ func (x *SafeModeAction) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SafeModeAction.Descriptor instead.
 func (SafeModeAction) EnumDescriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{2}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{2}
 }
 
 type DatanodeReportType int32
@@ -250,11 +250,11 @@ func (x DatanodeReportType) String() string {
 }
 
 func (DatanodeReportType) Descriptor() protoreflect.EnumDescriptor {
-	return file_namenode_proto_enumTypes[3].Descriptor()
+	return file_talos_namenode_proto_enumTypes[3].Descriptor()
 }
 
 func (DatanodeReportType) Type() protoreflect.EnumType {
-	return &file_namenode_proto_enumTypes[3]
+	return &file_talos_namenode_proto_enumTypes[3]
 }
 
 func (x DatanodeReportType) Number() protoreflect.EnumNumber {
@@ -273,7 +273,7 @@ func (x *DatanodeReportType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use DatanodeReportType.Descriptor instead.
 func (DatanodeReportType) EnumDescriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{3}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{3}
 }
 
 type GetBlockLocationsRequest struct {
@@ -287,7 +287,7 @@ type GetBlockLocationsRequest struct {
 
 func (x *GetBlockLocationsRequest) Reset() {
 	*x = GetBlockLocationsRequest{}
-	mi := &file_namenode_proto_msgTypes[0]
+	mi := &file_talos_namenode_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +299,7 @@ func (x *GetBlockLocationsRequest) String() string {
 func (*GetBlockLocationsRequest) ProtoMessage() {}
 
 func (x *GetBlockLocationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[0]
+	mi := &file_talos_namenode_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +312,7 @@ func (x *GetBlockLocationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlockLocationsRequest.ProtoReflect.Descriptor instead.
 func (*GetBlockLocationsRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{0}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *GetBlockLocationsRequest) GetSrc() string {
@@ -345,7 +345,7 @@ type GetBlockLocationsResponse struct {
 
 func (x *GetBlockLocationsResponse) Reset() {
 	*x = GetBlockLocationsResponse{}
-	mi := &file_namenode_proto_msgTypes[1]
+	mi := &file_talos_namenode_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +357,7 @@ func (x *GetBlockLocationsResponse) String() string {
 func (*GetBlockLocationsResponse) ProtoMessage() {}
 
 func (x *GetBlockLocationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[1]
+	mi := &file_talos_namenode_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +370,7 @@ func (x *GetBlockLocationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlockLocationsResponse.ProtoReflect.Descriptor instead.
 func (*GetBlockLocationsResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{1}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *GetBlockLocationsResponse) GetLocations() *LocatedBlocks {
@@ -388,7 +388,7 @@ type GetServerDefaultsRequest struct {
 
 func (x *GetServerDefaultsRequest) Reset() {
 	*x = GetServerDefaultsRequest{}
-	mi := &file_namenode_proto_msgTypes[2]
+	mi := &file_talos_namenode_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +400,7 @@ func (x *GetServerDefaultsRequest) String() string {
 func (*GetServerDefaultsRequest) ProtoMessage() {}
 
 func (x *GetServerDefaultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[2]
+	mi := &file_talos_namenode_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +413,7 @@ func (x *GetServerDefaultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerDefaultsRequest.ProtoReflect.Descriptor instead.
 func (*GetServerDefaultsRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{2}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{2}
 }
 
 type ServerDefaults struct {
@@ -430,7 +430,7 @@ type ServerDefaults struct {
 
 func (x *ServerDefaults) Reset() {
 	*x = ServerDefaults{}
-	mi := &file_namenode_proto_msgTypes[3]
+	mi := &file_talos_namenode_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +442,7 @@ func (x *ServerDefaults) String() string {
 func (*ServerDefaults) ProtoMessage() {}
 
 func (x *ServerDefaults) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[3]
+	mi := &file_talos_namenode_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +455,7 @@ func (x *ServerDefaults) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerDefaults.ProtoReflect.Descriptor instead.
 func (*ServerDefaults) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{3}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ServerDefaults) GetBlockSize() uint64 {
@@ -509,7 +509,7 @@ type GetServerDefaultsResponse struct {
 
 func (x *GetServerDefaultsResponse) Reset() {
 	*x = GetServerDefaultsResponse{}
-	mi := &file_namenode_proto_msgTypes[4]
+	mi := &file_talos_namenode_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +521,7 @@ func (x *GetServerDefaultsResponse) String() string {
 func (*GetServerDefaultsResponse) ProtoMessage() {}
 
 func (x *GetServerDefaultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[4]
+	mi := &file_talos_namenode_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +534,7 @@ func (x *GetServerDefaultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerDefaultsResponse.ProtoReflect.Descriptor instead.
 func (*GetServerDefaultsResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{4}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetServerDefaultsResponse) GetServerDefaults() *ServerDefaults {
@@ -560,7 +560,7 @@ type CreateRequest struct {
 
 func (x *CreateRequest) Reset() {
 	*x = CreateRequest{}
-	mi := &file_namenode_proto_msgTypes[5]
+	mi := &file_talos_namenode_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +572,7 @@ func (x *CreateRequest) String() string {
 func (*CreateRequest) ProtoMessage() {}
 
 func (x *CreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[5]
+	mi := &file_talos_namenode_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +585,7 @@ func (x *CreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{5}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateRequest) GetSrc() string {
@@ -646,7 +646,7 @@ type CreateResponse struct {
 
 func (x *CreateResponse) Reset() {
 	*x = CreateResponse{}
-	mi := &file_namenode_proto_msgTypes[6]
+	mi := &file_talos_namenode_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +658,7 @@ func (x *CreateResponse) String() string {
 func (*CreateResponse) ProtoMessage() {}
 
 func (x *CreateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[6]
+	mi := &file_talos_namenode_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +671,7 @@ func (x *CreateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateResponse.ProtoReflect.Descriptor instead.
 func (*CreateResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{6}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateResponse) GetFile() *FileStatus {
@@ -692,7 +692,7 @@ type AppendRequest struct {
 
 func (x *AppendRequest) Reset() {
 	*x = AppendRequest{}
-	mi := &file_namenode_proto_msgTypes[7]
+	mi := &file_talos_namenode_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +704,7 @@ func (x *AppendRequest) String() string {
 func (*AppendRequest) ProtoMessage() {}
 
 func (x *AppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[7]
+	mi := &file_talos_namenode_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +717,7 @@ func (x *AppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRequest.ProtoReflect.Descriptor instead.
 func (*AppendRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{7}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AppendRequest) GetSrc() string {
@@ -751,7 +751,7 @@ type AppendResponse struct {
 
 func (x *AppendResponse) Reset() {
 	*x = AppendResponse{}
-	mi := &file_namenode_proto_msgTypes[8]
+	mi := &file_talos_namenode_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +763,7 @@ func (x *AppendResponse) String() string {
 func (*AppendResponse) ProtoMessage() {}
 
 func (x *AppendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[8]
+	mi := &file_talos_namenode_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +776,7 @@ func (x *AppendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendResponse.ProtoReflect.Descriptor instead.
 func (*AppendResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{8}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AppendResponse) GetBlock() *LocatedBlock {
@@ -808,7 +808,7 @@ type AddBlockRequest struct {
 
 func (x *AddBlockRequest) Reset() {
 	*x = AddBlockRequest{}
-	mi := &file_namenode_proto_msgTypes[9]
+	mi := &file_talos_namenode_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +820,7 @@ func (x *AddBlockRequest) String() string {
 func (*AddBlockRequest) ProtoMessage() {}
 
 func (x *AddBlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[9]
+	mi := &file_talos_namenode_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +833,7 @@ func (x *AddBlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBlockRequest.ProtoReflect.Descriptor instead.
 func (*AddBlockRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{9}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AddBlockRequest) GetSrc() string {
@@ -894,7 +894,7 @@ type AddBlockResponse struct {
 
 func (x *AddBlockResponse) Reset() {
 	*x = AddBlockResponse{}
-	mi := &file_namenode_proto_msgTypes[10]
+	mi := &file_talos_namenode_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +906,7 @@ func (x *AddBlockResponse) String() string {
 func (*AddBlockResponse) ProtoMessage() {}
 
 func (x *AddBlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[10]
+	mi := &file_talos_namenode_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +919,7 @@ func (x *AddBlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddBlockResponse.ProtoReflect.Descriptor instead.
 func (*AddBlockResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{10}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AddBlockResponse) GetBlock() *LocatedBlock {
@@ -941,7 +941,7 @@ type AbandonBlockRequest struct {
 
 func (x *AbandonBlockRequest) Reset() {
 	*x = AbandonBlockRequest{}
-	mi := &file_namenode_proto_msgTypes[11]
+	mi := &file_talos_namenode_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +953,7 @@ func (x *AbandonBlockRequest) String() string {
 func (*AbandonBlockRequest) ProtoMessage() {}
 
 func (x *AbandonBlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[11]
+	mi := &file_talos_namenode_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +966,7 @@ func (x *AbandonBlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbandonBlockRequest.ProtoReflect.Descriptor instead.
 func (*AbandonBlockRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{11}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AbandonBlockRequest) GetBlock() *ExtendedBlock {
@@ -1005,7 +1005,7 @@ type AbandonBlockResponse struct {
 
 func (x *AbandonBlockResponse) Reset() {
 	*x = AbandonBlockResponse{}
-	mi := &file_namenode_proto_msgTypes[12]
+	mi := &file_talos_namenode_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1017,7 @@ func (x *AbandonBlockResponse) String() string {
 func (*AbandonBlockResponse) ProtoMessage() {}
 
 func (x *AbandonBlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[12]
+	mi := &file_talos_namenode_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1030,7 @@ func (x *AbandonBlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbandonBlockResponse.ProtoReflect.Descriptor instead.
 func (*AbandonBlockResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{12}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{12}
 }
 
 type CompleteRequest struct {
@@ -1045,7 +1045,7 @@ type CompleteRequest struct {
 
 func (x *CompleteRequest) Reset() {
 	*x = CompleteRequest{}
-	mi := &file_namenode_proto_msgTypes[13]
+	mi := &file_talos_namenode_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1057,7 @@ func (x *CompleteRequest) String() string {
 func (*CompleteRequest) ProtoMessage() {}
 
 func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[13]
+	mi := &file_talos_namenode_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1070,7 @@ func (x *CompleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteRequest.ProtoReflect.Descriptor instead.
 func (*CompleteRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{13}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CompleteRequest) GetSrc() string {
@@ -1110,7 +1110,7 @@ type CompleteResponse struct {
 
 func (x *CompleteResponse) Reset() {
 	*x = CompleteResponse{}
-	mi := &file_namenode_proto_msgTypes[14]
+	mi := &file_talos_namenode_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1122,7 @@ func (x *CompleteResponse) String() string {
 func (*CompleteResponse) ProtoMessage() {}
 
 func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[14]
+	mi := &file_talos_namenode_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1135,7 @@ func (x *CompleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteResponse.ProtoReflect.Descriptor instead.
 func (*CompleteResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{14}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CompleteResponse) GetResult() bool {
@@ -1154,7 +1154,7 @@ type RenewLeaseRequest struct {
 
 func (x *RenewLeaseRequest) Reset() {
 	*x = RenewLeaseRequest{}
-	mi := &file_namenode_proto_msgTypes[15]
+	mi := &file_talos_namenode_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1166,7 @@ func (x *RenewLeaseRequest) String() string {
 func (*RenewLeaseRequest) ProtoMessage() {}
 
 func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[15]
+	mi := &file_talos_namenode_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1179,7 @@ func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{15}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RenewLeaseRequest) GetClientName() string {
@@ -1197,7 +1197,7 @@ type RenewLeaseResponse struct {
 
 func (x *RenewLeaseResponse) Reset() {
 	*x = RenewLeaseResponse{}
-	mi := &file_namenode_proto_msgTypes[16]
+	mi := &file_talos_namenode_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1209,7 @@ func (x *RenewLeaseResponse) String() string {
 func (*RenewLeaseResponse) ProtoMessage() {}
 
 func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[16]
+	mi := &file_talos_namenode_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1222,7 @@ func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{16}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{16}
 }
 
 type RecoverLeaseRequest struct {
@@ -1235,7 +1235,7 @@ type RecoverLeaseRequest struct {
 
 func (x *RecoverLeaseRequest) Reset() {
 	*x = RecoverLeaseRequest{}
-	mi := &file_namenode_proto_msgTypes[17]
+	mi := &file_talos_namenode_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1247,7 @@ func (x *RecoverLeaseRequest) String() string {
 func (*RecoverLeaseRequest) ProtoMessage() {}
 
 func (x *RecoverLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[17]
+	mi := &file_talos_namenode_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1260,7 @@ func (x *RecoverLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RecoverLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{17}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RecoverLeaseRequest) GetSrc() string {
@@ -1286,7 +1286,7 @@ type RecoverLeaseResponse struct {
 
 func (x *RecoverLeaseResponse) Reset() {
 	*x = RecoverLeaseResponse{}
-	mi := &file_namenode_proto_msgTypes[18]
+	mi := &file_talos_namenode_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1298,7 @@ func (x *RecoverLeaseResponse) String() string {
 func (*RecoverLeaseResponse) ProtoMessage() {}
 
 func (x *RecoverLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[18]
+	mi := &file_talos_namenode_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1311,7 @@ func (x *RecoverLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoverLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RecoverLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{18}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RecoverLeaseResponse) GetResult() bool {
@@ -1330,7 +1330,7 @@ type IsFileClosedRequest struct {
 
 func (x *IsFileClosedRequest) Reset() {
 	*x = IsFileClosedRequest{}
-	mi := &file_namenode_proto_msgTypes[19]
+	mi := &file_talos_namenode_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1342,7 @@ func (x *IsFileClosedRequest) String() string {
 func (*IsFileClosedRequest) ProtoMessage() {}
 
 func (x *IsFileClosedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[19]
+	mi := &file_talos_namenode_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1355,7 @@ func (x *IsFileClosedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsFileClosedRequest.ProtoReflect.Descriptor instead.
 func (*IsFileClosedRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{19}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *IsFileClosedRequest) GetSrc() string {
@@ -1374,7 +1374,7 @@ type IsFileClosedResponse struct {
 
 func (x *IsFileClosedResponse) Reset() {
 	*x = IsFileClosedResponse{}
-	mi := &file_namenode_proto_msgTypes[20]
+	mi := &file_talos_namenode_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1386,7 @@ func (x *IsFileClosedResponse) String() string {
 func (*IsFileClosedResponse) ProtoMessage() {}
 
 func (x *IsFileClosedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[20]
+	mi := &file_talos_namenode_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1399,7 @@ func (x *IsFileClosedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IsFileClosedResponse.ProtoReflect.Descriptor instead.
 func (*IsFileClosedResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{20}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *IsFileClosedResponse) GetResult() bool {
@@ -1426,7 +1426,7 @@ const (
 
 func (x *FsyncRequest) Reset() {
 	*x = FsyncRequest{}
-	mi := &file_namenode_proto_msgTypes[21]
+	mi := &file_talos_namenode_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1438,7 @@ func (x *FsyncRequest) String() string {
 func (*FsyncRequest) ProtoMessage() {}
 
 func (x *FsyncRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[21]
+	mi := &file_talos_namenode_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1451,7 @@ func (x *FsyncRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsyncRequest.ProtoReflect.Descriptor instead.
 func (*FsyncRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{21}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FsyncRequest) GetSrc() string {
@@ -1490,7 +1490,7 @@ type FsyncResponse struct {
 
 func (x *FsyncResponse) Reset() {
 	*x = FsyncResponse{}
-	mi := &file_namenode_proto_msgTypes[22]
+	mi := &file_talos_namenode_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1502,7 @@ func (x *FsyncResponse) String() string {
 func (*FsyncResponse) ProtoMessage() {}
 
 func (x *FsyncResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[22]
+	mi := &file_talos_namenode_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1515,7 @@ func (x *FsyncResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsyncResponse.ProtoReflect.Descriptor instead.
 func (*FsyncResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{22}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{22}
 }
 
 type UpdateBlockForPipelineRequest struct {
@@ -1528,7 +1528,7 @@ type UpdateBlockForPipelineRequest struct {
 
 func (x *UpdateBlockForPipelineRequest) Reset() {
 	*x = UpdateBlockForPipelineRequest{}
-	mi := &file_namenode_proto_msgTypes[23]
+	mi := &file_talos_namenode_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1540,7 @@ func (x *UpdateBlockForPipelineRequest) String() string {
 func (*UpdateBlockForPipelineRequest) ProtoMessage() {}
 
 func (x *UpdateBlockForPipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[23]
+	mi := &file_talos_namenode_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1553,7 @@ func (x *UpdateBlockForPipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBlockForPipelineRequest.ProtoReflect.Descriptor instead.
 func (*UpdateBlockForPipelineRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{23}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateBlockForPipelineRequest) GetBlock() *ExtendedBlock {
@@ -1579,7 +1579,7 @@ type UpdateBlockForPipelineResponse struct {
 
 func (x *UpdateBlockForPipelineResponse) Reset() {
 	*x = UpdateBlockForPipelineResponse{}
-	mi := &file_namenode_proto_msgTypes[24]
+	mi := &file_talos_namenode_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1591,7 @@ func (x *UpdateBlockForPipelineResponse) String() string {
 func (*UpdateBlockForPipelineResponse) ProtoMessage() {}
 
 func (x *UpdateBlockForPipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[24]
+	mi := &file_talos_namenode_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1604,7 @@ func (x *UpdateBlockForPipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateBlockForPipelineResponse.ProtoReflect.Descriptor instead.
 func (*UpdateBlockForPipelineResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{24}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdateBlockForPipelineResponse) GetBlock() *LocatedBlock {
@@ -1627,7 +1627,7 @@ type UpdatePipelineRequest struct {
 
 func (x *UpdatePipelineRequest) Reset() {
 	*x = UpdatePipelineRequest{}
-	mi := &file_namenode_proto_msgTypes[25]
+	mi := &file_talos_namenode_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1639,7 @@ func (x *UpdatePipelineRequest) String() string {
 func (*UpdatePipelineRequest) ProtoMessage() {}
 
 func (x *UpdatePipelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[25]
+	mi := &file_talos_namenode_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1652,7 @@ func (x *UpdatePipelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePipelineRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePipelineRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{25}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdatePipelineRequest) GetClientName() string {
@@ -1698,7 +1698,7 @@ type UpdatePipelineResponse struct {
 
 func (x *UpdatePipelineResponse) Reset() {
 	*x = UpdatePipelineResponse{}
-	mi := &file_namenode_proto_msgTypes[26]
+	mi := &file_talos_namenode_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1710,7 +1710,7 @@ func (x *UpdatePipelineResponse) String() string {
 func (*UpdatePipelineResponse) ProtoMessage() {}
 
 func (x *UpdatePipelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[26]
+	mi := &file_talos_namenode_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1723,7 +1723,7 @@ func (x *UpdatePipelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePipelineResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePipelineResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{26}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{26}
 }
 
 type GetListingRequest struct {
@@ -1737,7 +1737,7 @@ type GetListingRequest struct {
 
 func (x *GetListingRequest) Reset() {
 	*x = GetListingRequest{}
-	mi := &file_namenode_proto_msgTypes[27]
+	mi := &file_talos_namenode_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1749,7 @@ func (x *GetListingRequest) String() string {
 func (*GetListingRequest) ProtoMessage() {}
 
 func (x *GetListingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[27]
+	mi := &file_talos_namenode_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1762,7 @@ func (x *GetListingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListingRequest.ProtoReflect.Descriptor instead.
 func (*GetListingRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{27}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetListingRequest) GetSrc() string {
@@ -1796,7 +1796,7 @@ type DirectoryListing struct {
 
 func (x *DirectoryListing) Reset() {
 	*x = DirectoryListing{}
-	mi := &file_namenode_proto_msgTypes[28]
+	mi := &file_talos_namenode_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1808,7 @@ func (x *DirectoryListing) String() string {
 func (*DirectoryListing) ProtoMessage() {}
 
 func (x *DirectoryListing) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[28]
+	mi := &file_talos_namenode_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1821,7 @@ func (x *DirectoryListing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DirectoryListing.ProtoReflect.Descriptor instead.
 func (*DirectoryListing) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{28}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DirectoryListing) GetEntries() []*FileStatus {
@@ -1847,7 +1847,7 @@ type GetListingResponse struct {
 
 func (x *GetListingResponse) Reset() {
 	*x = GetListingResponse{}
-	mi := &file_namenode_proto_msgTypes[29]
+	mi := &file_talos_namenode_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +1859,7 @@ func (x *GetListingResponse) String() string {
 func (*GetListingResponse) ProtoMessage() {}
 
 func (x *GetListingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[29]
+	mi := &file_talos_namenode_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +1872,7 @@ func (x *GetListingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetListingResponse.ProtoReflect.Descriptor instead.
 func (*GetListingResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{29}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetListingResponse) GetListing() *DirectoryListing {
@@ -1891,7 +1891,7 @@ type GetFileInfoRequest struct {
 
 func (x *GetFileInfoRequest) Reset() {
 	*x = GetFileInfoRequest{}
-	mi := &file_namenode_proto_msgTypes[30]
+	mi := &file_talos_namenode_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +1903,7 @@ func (x *GetFileInfoRequest) String() string {
 func (*GetFileInfoRequest) ProtoMessage() {}
 
 func (x *GetFileInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[30]
+	mi := &file_talos_namenode_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +1916,7 @@ func (x *GetFileInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFileInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetFileInfoRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{30}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetFileInfoRequest) GetSrc() string {
@@ -1935,7 +1935,7 @@ type GetFileInfoResponse struct {
 
 func (x *GetFileInfoResponse) Reset() {
 	*x = GetFileInfoResponse{}
-	mi := &file_namenode_proto_msgTypes[31]
+	mi := &file_talos_namenode_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +1947,7 @@ func (x *GetFileInfoResponse) String() string {
 func (*GetFileInfoResponse) ProtoMessage() {}
 
 func (x *GetFileInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[31]
+	mi := &file_talos_namenode_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +1960,7 @@ func (x *GetFileInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFileInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetFileInfoResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{31}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetFileInfoResponse) GetFile() *FileStatus {
@@ -1980,7 +1980,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_namenode_proto_msgTypes[32]
+	mi := &file_talos_namenode_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +1992,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[32]
+	mi := &file_talos_namenode_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2005,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{32}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteRequest) GetSrc() string {
@@ -2031,7 +2031,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_namenode_proto_msgTypes[33]
+	mi := &file_talos_namenode_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2043,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[33]
+	mi := &file_talos_namenode_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2056,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{33}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DeleteResponse) GetResult() bool {
@@ -2077,7 +2077,7 @@ type MkdirsRequest struct {
 
 func (x *MkdirsRequest) Reset() {
 	*x = MkdirsRequest{}
-	mi := &file_namenode_proto_msgTypes[34]
+	mi := &file_talos_namenode_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2089,7 @@ func (x *MkdirsRequest) String() string {
 func (*MkdirsRequest) ProtoMessage() {}
 
 func (x *MkdirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[34]
+	mi := &file_talos_namenode_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2102,7 @@ func (x *MkdirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MkdirsRequest.ProtoReflect.Descriptor instead.
 func (*MkdirsRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{34}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MkdirsRequest) GetSrc() string {
@@ -2135,7 +2135,7 @@ type MkdirsResponse struct {
 
 func (x *MkdirsResponse) Reset() {
 	*x = MkdirsResponse{}
-	mi := &file_namenode_proto_msgTypes[35]
+	mi := &file_talos_namenode_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2147,7 @@ func (x *MkdirsResponse) String() string {
 func (*MkdirsResponse) ProtoMessage() {}
 
 func (x *MkdirsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[35]
+	mi := &file_talos_namenode_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2160,7 @@ func (x *MkdirsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MkdirsResponse.ProtoReflect.Descriptor instead.
 func (*MkdirsResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{35}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MkdirsResponse) GetResult() bool {
@@ -2180,7 +2180,7 @@ type SetPermissionRequest struct {
 
 func (x *SetPermissionRequest) Reset() {
 	*x = SetPermissionRequest{}
-	mi := &file_namenode_proto_msgTypes[36]
+	mi := &file_talos_namenode_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2192,7 @@ func (x *SetPermissionRequest) String() string {
 func (*SetPermissionRequest) ProtoMessage() {}
 
 func (x *SetPermissionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[36]
+	mi := &file_talos_namenode_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2205,7 @@ func (x *SetPermissionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPermissionRequest.ProtoReflect.Descriptor instead.
 func (*SetPermissionRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{36}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SetPermissionRequest) GetSrc() string {
@@ -2230,7 +2230,7 @@ type SetPermissionResponse struct {
 
 func (x *SetPermissionResponse) Reset() {
 	*x = SetPermissionResponse{}
-	mi := &file_namenode_proto_msgTypes[37]
+	mi := &file_talos_namenode_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2242,7 @@ func (x *SetPermissionResponse) String() string {
 func (*SetPermissionResponse) ProtoMessage() {}
 
 func (x *SetPermissionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[37]
+	mi := &file_talos_namenode_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2255,7 @@ func (x *SetPermissionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPermissionResponse.ProtoReflect.Descriptor instead.
 func (*SetPermissionResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{37}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{37}
 }
 
 type SetSafeModeRequest struct {
@@ -2268,7 +2268,7 @@ type SetSafeModeRequest struct {
 
 func (x *SetSafeModeRequest) Reset() {
 	*x = SetSafeModeRequest{}
-	mi := &file_namenode_proto_msgTypes[38]
+	mi := &file_talos_namenode_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2280,7 @@ func (x *SetSafeModeRequest) String() string {
 func (*SetSafeModeRequest) ProtoMessage() {}
 
 func (x *SetSafeModeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[38]
+	mi := &file_talos_namenode_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2293,7 @@ func (x *SetSafeModeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSafeModeRequest.ProtoReflect.Descriptor instead.
 func (*SetSafeModeRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{38}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SetSafeModeRequest) GetAction() SafeModeAction {
@@ -2319,7 +2319,7 @@ type SetSafeModeResponse struct {
 
 func (x *SetSafeModeResponse) Reset() {
 	*x = SetSafeModeResponse{}
-	mi := &file_namenode_proto_msgTypes[39]
+	mi := &file_talos_namenode_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2331,7 @@ func (x *SetSafeModeResponse) String() string {
 func (*SetSafeModeResponse) ProtoMessage() {}
 
 func (x *SetSafeModeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[39]
+	mi := &file_talos_namenode_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2344,7 @@ func (x *SetSafeModeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSafeModeResponse.ProtoReflect.Descriptor instead.
 func (*SetSafeModeResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{39}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SetSafeModeResponse) GetResult() bool {
@@ -2363,7 +2363,7 @@ type GetDatanodeReportRequest struct {
 
 func (x *GetDatanodeReportRequest) Reset() {
 	*x = GetDatanodeReportRequest{}
-	mi := &file_namenode_proto_msgTypes[40]
+	mi := &file_talos_namenode_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2375,7 @@ func (x *GetDatanodeReportRequest) String() string {
 func (*GetDatanodeReportRequest) ProtoMessage() {}
 
 func (x *GetDatanodeReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[40]
+	mi := &file_talos_namenode_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2388,7 @@ func (x *GetDatanodeReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatanodeReportRequest.ProtoReflect.Descriptor instead.
 func (*GetDatanodeReportRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{40}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetDatanodeReportRequest) GetType() DatanodeReportType {
@@ -2407,7 +2407,7 @@ type GetDatanodeReportResponse struct {
 
 func (x *GetDatanodeReportResponse) Reset() {
 	*x = GetDatanodeReportResponse{}
-	mi := &file_namenode_proto_msgTypes[41]
+	mi := &file_talos_namenode_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2419,7 @@ func (x *GetDatanodeReportResponse) String() string {
 func (*GetDatanodeReportResponse) ProtoMessage() {}
 
 func (x *GetDatanodeReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[41]
+	mi := &file_talos_namenode_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2432,7 @@ func (x *GetDatanodeReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatanodeReportResponse.ProtoReflect.Descriptor instead.
 func (*GetDatanodeReportResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{41}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetDatanodeReportResponse) GetDatanodes() []*DatanodeInfo {
@@ -2452,7 +2452,7 @@ type GetReplicaVisibleLengthRequest struct {
 
 func (x *GetReplicaVisibleLengthRequest) Reset() {
 	*x = GetReplicaVisibleLengthRequest{}
-	mi := &file_namenode_proto_msgTypes[42]
+	mi := &file_talos_namenode_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2464,7 @@ func (x *GetReplicaVisibleLengthRequest) String() string {
 func (*GetReplicaVisibleLengthRequest) ProtoMessage() {}
 
 func (x *GetReplicaVisibleLengthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[42]
+	mi := &file_talos_namenode_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2477,7 @@ func (x *GetReplicaVisibleLengthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReplicaVisibleLengthRequest.ProtoReflect.Descriptor instead.
 func (*GetReplicaVisibleLengthRequest) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{42}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetReplicaVisibleLengthRequest) GetBlock() *ExtendedBlock {
@@ -2496,7 +2496,7 @@ type GetReplicaVisibleLengthResponse struct {
 
 func (x *GetReplicaVisibleLengthResponse) Reset() {
 	*x = GetReplicaVisibleLengthResponse{}
-	mi := &file_namenode_proto_msgTypes[43]
+	mi := &file_talos_namenode_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2508,7 @@ func (x *GetReplicaVisibleLengthResponse) String() string {
 func (*GetReplicaVisibleLengthResponse) ProtoMessage() {}
 
 func (x *GetReplicaVisibleLengthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_namenode_proto_msgTypes[43]
+	mi := &file_talos_namenode_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2521,7 @@ func (x *GetReplicaVisibleLengthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReplicaVisibleLengthResponse.ProtoReflect.Descriptor instead.
 func (*GetReplicaVisibleLengthResponse) Descriptor() ([]byte, []int) {
-	return file_namenode_proto_rawDescGZIP(), []int{43}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetReplicaVisibleLengthResponse) GetLength() uint64 {
@@ -2531,12 +2531,11 @@ func (x *GetReplicaVisibleLengthResponse) GetLength() uint64 {
 	return 0
 }
 
-var File_namenode_proto protoreflect.FileDescriptor
+var File_talos_namenode_proto protoreflect.FileDescriptor
 
-const file_namenode_proto_rawDesc = "" +
+const file_talos_namenode_proto_rawDesc = "" +
 	"\n" +
-	"\x0enamenode.proto\x12\x0ftalos.hdfs.wire\x1a\n" +
-	"hdfs.proto\"\\\n" +
+	"\x14talos_namenode.proto\x12\x0ftalos.hdfs.wire\x1a\x10talos_hdfs.proto\"\\\n" +
 	"\x18GetBlockLocationsRequest\x12\x10\n" +
 	"\x03src\x18\x01 \x02(\tR\x03src\x12\x16\n" +
 	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12\x16\n" +
@@ -2705,20 +2704,20 @@ const file_namenode_proto_rawDesc = "" +
 	"\x04DEAD\x10\x03B/Z-github.com/talos-log/talos/hdfs/internal/wire"
 
 var (
-	file_namenode_proto_rawDescOnce sync.Once
-	file_namenode_proto_rawDescData []byte
+	file_talos_namenode_proto_rawDescOnce sync.Once
+	file_talos_namenode_proto_rawDescData []byte
 )
 
-func file_namenode_proto_rawDescGZIP() []byte {
-	file_namenode_proto_rawDescOnce.Do(func() {
-		file_namenode_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_namenode_proto_rawDesc), len(file_namenode_proto_rawDesc)))
+func file_talos_namenode_proto_rawDescGZIP() []byte {
+	file_talos_namenode_proto_rawDescOnce.Do(func() {
+		file_talos_namenode_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_talos_namenode_proto_rawDesc), len(file_talos_namenode_proto_rawDesc)))
 	})
-	return file_namenode_proto_rawDescData
+	return file_talos_namenode_proto_rawDescData
 }
 
-var file_namenode_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
-var file_namenode_proto_goTypes = []any{
+var file_talos_namenode_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_talos_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_talos_namenode_proto_goTypes = []any{
 	(CreateFlag)(0),                         // 0: talos.hdfs.wire.CreateFlag
 	(AddBlockFlag)(0),                       // 1: talos.hdfs.wire.AddBlockFlag
 	(SafeModeAction)(0),                     // 2: talos.hdfs.wire.SafeModeAction
@@ -2775,7 +2774,7 @@ var file_namenode_proto_goTypes = []any{
 	(*DatanodeInfo)(nil),                    // 53: talos.hdfs.wire.DatanodeInfo
 	(*DatanodeID)(nil),                      // 54: talos.hdfs.wire.DatanodeID
 }
-var file_namenode_proto_depIdxs = []int32{
+var file_talos_namenode_proto_depIdxs = []int32{
 	48, // 0: talos.hdfs.wire.GetBlockLocationsResponse.locations:type_name -> talos.hdfs.wire.LocatedBlocks
 	7,  // 1: talos.hdfs.wire.GetServerDefaultsResponse.server_defaults:type_name -> talos.hdfs.wire.ServerDefaults
 	49, // 2: talos.hdfs.wire.CreateRequest.masked:type_name -> talos.hdfs.wire.Permission
@@ -2809,28 +2808,28 @@ var file_namenode_proto_depIdxs = []int32{
 	0,  // [0:26] is the sub-list for field type_name
 }
 
-func init() { file_namenode_proto_init() }
-func file_namenode_proto_init() {
-	if File_namenode_proto != nil {
+func init() { file_talos_namenode_proto_init() }
+func file_talos_namenode_proto_init() {
+	if File_talos_namenode_proto != nil {
 		return
 	}
-	file_hdfs_proto_init()
+	file_talos_hdfs_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_namenode_proto_rawDesc), len(file_namenode_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_namenode_proto_rawDesc), len(file_talos_namenode_proto_rawDesc)),
 			NumEnums:      4,
 			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_namenode_proto_goTypes,
-		DependencyIndexes: file_namenode_proto_depIdxs,
-		EnumInfos:         file_namenode_proto_enumTypes,
-		MessageInfos:      file_namenode_proto_msgTypes,
+		GoTypes:           file_talos_namenode_proto_goTypes,
+		DependencyIndexes: file_talos_namenode_proto_depIdxs,
+		EnumInfos:         file_talos_namenode_proto_enumTypes,
+		MessageInfos:      file_talos_namenode_proto_msgTypes,
 	}.Build()
-	File_namenode_proto = out.File
-	file_namenode_proto_goTypes = nil
-	file_namenode_proto_depIdxs = nil
+	File_talos_namenode_proto = out.File
+	file_talos_namenode_proto_goTypes = nil
+	file_talos_namenode_proto_depIdxs = nil
 }

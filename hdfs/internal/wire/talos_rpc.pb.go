@@ -4,7 +4,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: rpc.proto
+// source: talos_rpc.proto
 
 package wire
 
@@ -56,11 +56,11 @@ func (x RpcKind) String() string {
 }
 
 func (RpcKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_rpc_proto_enumTypes[0].Descriptor()
+	return file_talos_rpc_proto_enumTypes[0].Descriptor()
 }
 
 func (RpcKind) Type() protoreflect.EnumType {
-	return &file_rpc_proto_enumTypes[0]
+	return &file_talos_rpc_proto_enumTypes[0]
 }
 
 func (x RpcKind) Number() protoreflect.EnumNumber {
@@ -79,7 +79,7 @@ func (x *RpcKind) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use RpcKind.Descriptor instead.
 func (RpcKind) EnumDescriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{0}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{0}
 }
 
 type RpcOperation int32
@@ -115,11 +115,11 @@ func (x RpcOperation) String() string {
 }
 
 func (RpcOperation) Descriptor() protoreflect.EnumDescriptor {
-	return file_rpc_proto_enumTypes[1].Descriptor()
+	return file_talos_rpc_proto_enumTypes[1].Descriptor()
 }
 
 func (RpcOperation) Type() protoreflect.EnumType {
-	return &file_rpc_proto_enumTypes[1]
+	return &file_talos_rpc_proto_enumTypes[1]
 }
 
 func (x RpcOperation) Number() protoreflect.EnumNumber {
@@ -138,7 +138,7 @@ func (x *RpcOperation) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use RpcOperation.Descriptor instead.
 func (RpcOperation) EnumDescriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{1}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{1}
 }
 
 type RpcStatus int32
@@ -174,11 +174,11 @@ func (x RpcStatus) String() string {
 }
 
 func (RpcStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_rpc_proto_enumTypes[2].Descriptor()
+	return file_talos_rpc_proto_enumTypes[2].Descriptor()
 }
 
 func (RpcStatus) Type() protoreflect.EnumType {
-	return &file_rpc_proto_enumTypes[2]
+	return &file_talos_rpc_proto_enumTypes[2]
 }
 
 func (x RpcStatus) Number() protoreflect.EnumNumber {
@@ -197,7 +197,7 @@ func (x *RpcStatus) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use RpcStatus.Descriptor instead.
 func (RpcStatus) EnumDescriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{2}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{2}
 }
 
 type SaslState int32
@@ -242,11 +242,11 @@ func (x SaslState) String() string {
 }
 
 func (SaslState) Descriptor() protoreflect.EnumDescriptor {
-	return file_rpc_proto_enumTypes[3].Descriptor()
+	return file_talos_rpc_proto_enumTypes[3].Descriptor()
 }
 
 func (SaslState) Type() protoreflect.EnumType {
-	return &file_rpc_proto_enumTypes[3]
+	return &file_talos_rpc_proto_enumTypes[3]
 }
 
 func (x SaslState) Number() protoreflect.EnumNumber {
@@ -265,7 +265,7 @@ func (x *SaslState) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use SaslState.Descriptor instead.
 func (SaslState) EnumDescriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{3}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{3}
 }
 
 type RpcRequestHeader struct {
@@ -288,7 +288,7 @@ const (
 
 func (x *RpcRequestHeader) Reset() {
 	*x = RpcRequestHeader{}
-	mi := &file_rpc_proto_msgTypes[0]
+	mi := &file_talos_rpc_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +300,7 @@ func (x *RpcRequestHeader) String() string {
 func (*RpcRequestHeader) ProtoMessage() {}
 
 func (x *RpcRequestHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[0]
+	mi := &file_talos_rpc_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +313,7 @@ func (x *RpcRequestHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RpcRequestHeader.ProtoReflect.Descriptor instead.
 func (*RpcRequestHeader) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{0}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *RpcRequestHeader) GetKind() RpcKind {
@@ -365,7 +365,7 @@ type RpcResponseHeader struct {
 
 func (x *RpcResponseHeader) Reset() {
 	*x = RpcResponseHeader{}
-	mi := &file_rpc_proto_msgTypes[1]
+	mi := &file_talos_rpc_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +377,7 @@ func (x *RpcResponseHeader) String() string {
 func (*RpcResponseHeader) ProtoMessage() {}
 
 func (x *RpcResponseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[1]
+	mi := &file_talos_rpc_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +390,7 @@ func (x *RpcResponseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RpcResponseHeader.ProtoReflect.Descriptor instead.
 func (*RpcResponseHeader) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{1}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *RpcResponseHeader) GetCallId() uint32 {
@@ -439,7 +439,7 @@ type RequestHeader struct {
 
 func (x *RequestHeader) Reset() {
 	*x = RequestHeader{}
-	mi := &file_rpc_proto_msgTypes[2]
+	mi := &file_talos_rpc_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +451,7 @@ func (x *RequestHeader) String() string {
 func (*RequestHeader) ProtoMessage() {}
 
 func (x *RequestHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[2]
+	mi := &file_talos_rpc_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +464,7 @@ func (x *RequestHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestHeader.ProtoReflect.Descriptor instead.
 func (*RequestHeader) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{2}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RequestHeader) GetMethod() string {
@@ -498,7 +498,7 @@ type UserInformation struct {
 
 func (x *UserInformation) Reset() {
 	*x = UserInformation{}
-	mi := &file_rpc_proto_msgTypes[3]
+	mi := &file_talos_rpc_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +510,7 @@ func (x *UserInformation) String() string {
 func (*UserInformation) ProtoMessage() {}
 
 func (x *UserInformation) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[3]
+	mi := &file_talos_rpc_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +523,7 @@ func (x *UserInformation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserInformation.ProtoReflect.Descriptor instead.
 func (*UserInformation) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{3}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *UserInformation) GetEffectiveUser() string {
@@ -550,7 +550,7 @@ type ConnectionContext struct {
 
 func (x *ConnectionContext) Reset() {
 	*x = ConnectionContext{}
-	mi := &file_rpc_proto_msgTypes[4]
+	mi := &file_talos_rpc_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +562,7 @@ func (x *ConnectionContext) String() string {
 func (*ConnectionContext) ProtoMessage() {}
 
 func (x *ConnectionContext) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[4]
+	mi := &file_talos_rpc_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +575,7 @@ func (x *ConnectionContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionContext.ProtoReflect.Descriptor instead.
 func (*ConnectionContext) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{4}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ConnectionContext) GetUser() *UserInformation {
@@ -602,7 +602,7 @@ type SaslAuth struct {
 
 func (x *SaslAuth) Reset() {
 	*x = SaslAuth{}
-	mi := &file_rpc_proto_msgTypes[5]
+	mi := &file_talos_rpc_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +614,7 @@ func (x *SaslAuth) String() string {
 func (*SaslAuth) ProtoMessage() {}
 
 func (x *SaslAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[5]
+	mi := &file_talos_rpc_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +627,7 @@ func (x *SaslAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaslAuth.ProtoReflect.Descriptor instead.
 func (*SaslAuth) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{5}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SaslAuth) GetMethod() string {
@@ -655,7 +655,7 @@ type Sasl struct {
 
 func (x *Sasl) Reset() {
 	*x = Sasl{}
-	mi := &file_rpc_proto_msgTypes[6]
+	mi := &file_talos_rpc_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +667,7 @@ func (x *Sasl) String() string {
 func (*Sasl) ProtoMessage() {}
 
 func (x *Sasl) ProtoReflect() protoreflect.Message {
-	mi := &file_rpc_proto_msgTypes[6]
+	mi := &file_talos_rpc_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +680,7 @@ func (x *Sasl) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sasl.ProtoReflect.Descriptor instead.
 func (*Sasl) Descriptor() ([]byte, []int) {
-	return file_rpc_proto_rawDescGZIP(), []int{6}
+	return file_talos_rpc_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Sasl) GetVersion() uint32 {
@@ -704,11 +704,11 @@ func (x *Sasl) GetAuths() []*SaslAuth {
 	return nil
 }
 
-var File_rpc_proto protoreflect.FileDescriptor
+var File_talos_rpc_proto protoreflect.FileDescriptor
 
-const file_rpc_proto_rawDesc = "" +
+const file_talos_rpc_proto_rawDesc = "" +
 	"\n" +
-	"\trpc.proto\x12\x0ftalos.hdfs.wire\"\xca\x01\n" +
+	"\x0ftalos_rpc.proto\x12\x0ftalos.hdfs.wire\"\xca\x01\n" +
 	"\x10RpcRequestHeader\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.talos.hdfs.wire.RpcKindR\x04kind\x12-\n" +
 	"\x02op\x18\x02 \x01(\x0e2\x1d.talos.hdfs.wire.RpcOperationR\x02op\x12\x17\n" +
@@ -760,20 +760,20 @@ const file_rpc_proto_rawDesc = "" +
 	"\tSASL_WRAP\x10\x05B/Z-github.com/talos-log/talos/hdfs/internal/wire"
 
 var (
-	file_rpc_proto_rawDescOnce sync.Once
-	file_rpc_proto_rawDescData []byte
+	file_talos_rpc_proto_rawDescOnce sync.Once
+	file_talos_rpc_proto_rawDescData []byte
 )
 
-func file_rpc_proto_rawDescGZIP() []byte {
-	file_rpc_proto_rawDescOnce.Do(func() {
-		file_rpc_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_rpc_proto_rawDesc), len(file_rpc_proto_rawDesc)))
+func file_talos_rpc_proto_rawDescGZIP() []byte {
+	file_talos_rpc_proto_rawDescOnce.Do(func() {
+		file_talos_rpc_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_talos_rpc_proto_rawDesc), len(file_talos_rpc_proto_rawDesc)))
 	})
-	return file_rpc_proto_rawDescData
+	return file_talos_rpc_proto_rawDescData
 }
 
-var file_rpc_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_rpc_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
-var file_rpc_proto_goTypes = []any{
+var file_talos_rpc_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_talos_rpc_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_talos_rpc_proto_goTypes = []any{
 	(RpcKind)(0),              // 0: talos.hdfs.wire.RpcKind
 	(RpcOperation)(0),         // 1: talos.hdfs.wire.RpcOperation
 	(RpcStatus)(0),            // 2: talos.hdfs.wire.RpcStatus
@@ -786,7 +786,7 @@ var file_rpc_proto_goTypes = []any{
 	(*SaslAuth)(nil),          // 9: talos.hdfs.wire.SaslAuth
 	(*Sasl)(nil),              // 10: talos.hdfs.wire.Sasl
 }
-var file_rpc_proto_depIdxs = []int32{
+var file_talos_rpc_proto_depIdxs = []int32{
 	0, // 0: talos.hdfs.wire.RpcRequestHeader.kind:type_name -> talos.hdfs.wire.RpcKind
 	1, // 1: talos.hdfs.wire.RpcRequestHeader.op:type_name -> talos.hdfs.wire.RpcOperation
 	2, // 2: talos.hdfs.wire.RpcResponseHeader.status:type_name -> talos.hdfs.wire.RpcStatus
@@ -800,27 +800,27 @@ var file_rpc_proto_depIdxs = []int32{
 	0, // [0:6] is the sub-list for field type_name
 }
 
-func init() { file_rpc_proto_init() }
-func file_rpc_proto_init() {
-	if File_rpc_proto != nil {
+func init() { file_talos_rpc_proto_init() }
+func file_talos_rpc_proto_init() {
+	if File_talos_rpc_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rpc_proto_rawDesc), len(file_rpc_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_rpc_proto_rawDesc), len(file_talos_rpc_proto_rawDesc)),
 			NumEnums:      4,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_rpc_proto_goTypes,
-		DependencyIndexes: file_rpc_proto_depIdxs,
-		EnumInfos:         file_rpc_proto_enumTypes,
-		MessageInfos:      file_rpc_proto_msgTypes,
+		GoTypes:           file_talos_rpc_proto_goTypes,
+		DependencyIndexes: file_talos_rpc_proto_depIdxs,
+		EnumInfos:         file_talos_rpc_proto_enumTypes,
+		MessageInfos:      file_talos_rpc_proto_msgTypes,
 	}.Build()
-	File_rpc_proto = out.File
-	file_rpc_proto_goTypes = nil
-	file_rpc_proto_depIdxs = nil
+	File_talos_rpc_proto = out.File
+	file_talos_rpc_proto_goTypes = nil
+	file_talos_rpc_proto_depIdxs = nil
 }

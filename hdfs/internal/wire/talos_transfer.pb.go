@@ -4,7 +4,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        (unknown)
-// source: transfer.proto
+// source: talos_transfer.proto
 
 package wire
 
@@ -68,11 +68,11 @@ func (x Stage) String() string {
 }
 
 func (Stage) Descriptor() protoreflect.EnumDescriptor {
-	return file_transfer_proto_enumTypes[0].Descriptor()
+	return file_talos_transfer_proto_enumTypes[0].Descriptor()
 }
 
 func (Stage) Type() protoreflect.EnumType {
-	return &file_transfer_proto_enumTypes[0]
+	return &file_talos_transfer_proto_enumTypes[0]
 }
 
 func (x Stage) Number() protoreflect.EnumNumber {
@@ -91,7 +91,7 @@ func (x *Stage) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use Stage.Descriptor instead.
 func (Stage) EnumDescriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{0}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{0}
 }
 
 type Status int32
@@ -160,11 +160,11 @@ func (x Status) String() string {
 }
 
 func (Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_transfer_proto_enumTypes[1].Descriptor()
+	return file_talos_transfer_proto_enumTypes[1].Descriptor()
 }
 
 func (Status) Type() protoreflect.EnumType {
-	return &file_transfer_proto_enumTypes[1]
+	return &file_talos_transfer_proto_enumTypes[1]
 }
 
 func (x Status) Number() protoreflect.EnumNumber {
@@ -183,7 +183,7 @@ func (x *Status) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use Status.Descriptor instead.
 func (Status) EnumDescriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{1}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{1}
 }
 
 type BaseHeader struct {
@@ -196,7 +196,7 @@ type BaseHeader struct {
 
 func (x *BaseHeader) Reset() {
 	*x = BaseHeader{}
-	mi := &file_transfer_proto_msgTypes[0]
+	mi := &file_talos_transfer_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -208,7 +208,7 @@ func (x *BaseHeader) String() string {
 func (*BaseHeader) ProtoMessage() {}
 
 func (x *BaseHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[0]
+	mi := &file_talos_transfer_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -221,7 +221,7 @@ func (x *BaseHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BaseHeader.ProtoReflect.Descriptor instead.
 func (*BaseHeader) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{0}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *BaseHeader) GetBlock() *ExtendedBlock {
@@ -248,7 +248,7 @@ type OperationHeader struct {
 
 func (x *OperationHeader) Reset() {
 	*x = OperationHeader{}
-	mi := &file_transfer_proto_msgTypes[1]
+	mi := &file_talos_transfer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -260,7 +260,7 @@ func (x *OperationHeader) String() string {
 func (*OperationHeader) ProtoMessage() {}
 
 func (x *OperationHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[1]
+	mi := &file_talos_transfer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -273,7 +273,7 @@ func (x *OperationHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperationHeader.ProtoReflect.Descriptor instead.
 func (*OperationHeader) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{1}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *OperationHeader) GetBase() *BaseHeader {
@@ -300,7 +300,7 @@ type Checksum struct {
 
 func (x *Checksum) Reset() {
 	*x = Checksum{}
-	mi := &file_transfer_proto_msgTypes[2]
+	mi := &file_talos_transfer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +312,7 @@ func (x *Checksum) String() string {
 func (*Checksum) ProtoMessage() {}
 
 func (x *Checksum) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[2]
+	mi := &file_talos_transfer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,7 +325,7 @@ func (x *Checksum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checksum.ProtoReflect.Descriptor instead.
 func (*Checksum) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{2}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Checksum) GetType() ChecksumType {
@@ -367,7 +367,7 @@ const (
 
 func (x *OpWriteBlock) Reset() {
 	*x = OpWriteBlock{}
-	mi := &file_transfer_proto_msgTypes[3]
+	mi := &file_talos_transfer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +379,7 @@ func (x *OpWriteBlock) String() string {
 func (*OpWriteBlock) ProtoMessage() {}
 
 func (x *OpWriteBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[3]
+	mi := &file_talos_transfer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +392,7 @@ func (x *OpWriteBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpWriteBlock.ProtoReflect.Descriptor instead.
 func (*OpWriteBlock) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{3}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *OpWriteBlock) GetHeader() *OperationHeader {
@@ -496,7 +496,7 @@ const (
 
 func (x *OpReadBlock) Reset() {
 	*x = OpReadBlock{}
-	mi := &file_transfer_proto_msgTypes[4]
+	mi := &file_talos_transfer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +508,7 @@ func (x *OpReadBlock) String() string {
 func (*OpReadBlock) ProtoMessage() {}
 
 func (x *OpReadBlock) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[4]
+	mi := &file_talos_transfer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +521,7 @@ func (x *OpReadBlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpReadBlock.ProtoReflect.Descriptor instead.
 func (*OpReadBlock) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{4}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *OpReadBlock) GetHeader() *OperationHeader {
@@ -565,7 +565,7 @@ type PacketHeader struct {
 
 func (x *PacketHeader) Reset() {
 	*x = PacketHeader{}
-	mi := &file_transfer_proto_msgTypes[5]
+	mi := &file_talos_transfer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +577,7 @@ func (x *PacketHeader) String() string {
 func (*PacketHeader) ProtoMessage() {}
 
 func (x *PacketHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[5]
+	mi := &file_talos_transfer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +590,7 @@ func (x *PacketHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketHeader.ProtoReflect.Descriptor instead.
 func (*PacketHeader) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{5}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PacketHeader) GetOffsetInBlock() int64 {
@@ -642,7 +642,7 @@ type PipelineAck struct {
 
 func (x *PipelineAck) Reset() {
 	*x = PipelineAck{}
-	mi := &file_transfer_proto_msgTypes[6]
+	mi := &file_talos_transfer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +654,7 @@ func (x *PipelineAck) String() string {
 func (*PipelineAck) ProtoMessage() {}
 
 func (x *PipelineAck) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[6]
+	mi := &file_talos_transfer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +667,7 @@ func (x *PipelineAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipelineAck.ProtoReflect.Descriptor instead.
 func (*PipelineAck) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{6}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PipelineAck) GetSeqno() int64 {
@@ -708,7 +708,7 @@ type ReadChecksumInfo struct {
 
 func (x *ReadChecksumInfo) Reset() {
 	*x = ReadChecksumInfo{}
-	mi := &file_transfer_proto_msgTypes[7]
+	mi := &file_talos_transfer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +720,7 @@ func (x *ReadChecksumInfo) String() string {
 func (*ReadChecksumInfo) ProtoMessage() {}
 
 func (x *ReadChecksumInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[7]
+	mi := &file_talos_transfer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +733,7 @@ func (x *ReadChecksumInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadChecksumInfo.ProtoReflect.Descriptor instead.
 func (*ReadChecksumInfo) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{7}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReadChecksumInfo) GetChecksum() *Checksum {
@@ -762,7 +762,7 @@ type BlockOpResponse struct {
 
 func (x *BlockOpResponse) Reset() {
 	*x = BlockOpResponse{}
-	mi := &file_transfer_proto_msgTypes[8]
+	mi := &file_talos_transfer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +774,7 @@ func (x *BlockOpResponse) String() string {
 func (*BlockOpResponse) ProtoMessage() {}
 
 func (x *BlockOpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[8]
+	mi := &file_talos_transfer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +787,7 @@ func (x *BlockOpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockOpResponse.ProtoReflect.Descriptor instead.
 func (*BlockOpResponse) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{8}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BlockOpResponse) GetStatus() Status {
@@ -827,7 +827,7 @@ type ReadStatus struct {
 
 func (x *ReadStatus) Reset() {
 	*x = ReadStatus{}
-	mi := &file_transfer_proto_msgTypes[9]
+	mi := &file_talos_transfer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +839,7 @@ func (x *ReadStatus) String() string {
 func (*ReadStatus) ProtoMessage() {}
 
 func (x *ReadStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_transfer_proto_msgTypes[9]
+	mi := &file_talos_transfer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +852,7 @@ func (x *ReadStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadStatus.ProtoReflect.Descriptor instead.
 func (*ReadStatus) Descriptor() ([]byte, []int) {
-	return file_transfer_proto_rawDescGZIP(), []int{9}
+	return file_talos_transfer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReadStatus) GetStatus() Status {
@@ -862,12 +862,11 @@ func (x *ReadStatus) GetStatus() Status {
 	return Status_SUCCESS
 }
 
-var File_transfer_proto protoreflect.FileDescriptor
+var File_talos_transfer_proto protoreflect.FileDescriptor
 
-const file_transfer_proto_rawDesc = "" +
+const file_talos_transfer_proto_rawDesc = "" +
 	"\n" +
-	"\x0etransfer.proto\x12\x0ftalos.hdfs.wire\x1a\n" +
-	"hdfs.proto\"p\n" +
+	"\x14talos_transfer.proto\x12\x0ftalos.hdfs.wire\x1a\x10talos_hdfs.proto\"p\n" +
 	"\n" +
 	"BaseHeader\x124\n" +
 	"\x05block\x18\x01 \x02(\v2\x1e.talos.hdfs.wire.ExtendedBlockR\x05block\x12,\n" +
@@ -947,20 +946,20 @@ const file_transfer_proto_rawDesc = "" +
 	"\x12ERROR_BLOCK_PINNED\x10\rB/Z-github.com/talos-log/talos/hdfs/internal/wire"
 
 var (
-	file_transfer_proto_rawDescOnce sync.Once
-	file_transfer_proto_rawDescData []byte
+	file_talos_transfer_proto_rawDescOnce sync.Once
+	file_talos_transfer_proto_rawDescData []byte
 )
 
-func file_transfer_proto_rawDescGZIP() []byte {
-	file_transfer_proto_rawDescOnce.Do(func() {
-		file_transfer_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_transfer_proto_rawDesc), len(file_transfer_proto_rawDesc)))
+func file_talos_transfer_proto_rawDescGZIP() []byte {
+	file_talos_transfer_proto_rawDescOnce.Do(func() {
+		file_talos_transfer_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_talos_transfer_proto_rawDesc), len(file_talos_transfer_proto_rawDesc)))
 	})
-	return file_transfer_proto_rawDescData
+	return file_talos_transfer_proto_rawDescData
 }
 
-var file_transfer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
-var file_transfer_proto_goTypes = []any{
+var file_talos_transfer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_talos_transfer_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_talos_transfer_proto_goTypes = []any{
 	(Stage)(0),               // 0: talos.hdfs.wire.Stage
 	(Status)(0),              // 1: talos.hdfs.wire.Status
 	(*BaseHeader)(nil),       // 2: talos.hdfs.wire.BaseHeader
@@ -979,7 +978,7 @@ var file_transfer_proto_goTypes = []any{
 	(*DatanodeInfo)(nil),     // 15: talos.hdfs.wire.DatanodeInfo
 	(StorageType)(0),         // 16: talos.hdfs.wire.StorageType
 }
-var file_transfer_proto_depIdxs = []int32{
+var file_talos_transfer_proto_depIdxs = []int32{
 	12, // 0: talos.hdfs.wire.BaseHeader.block:type_name -> talos.hdfs.wire.ExtendedBlock
 	13, // 1: talos.hdfs.wire.BaseHeader.token:type_name -> talos.hdfs.wire.Token
 	2,  // 2: talos.hdfs.wire.OperationHeader.base:type_name -> talos.hdfs.wire.BaseHeader
@@ -1003,28 +1002,28 @@ var file_transfer_proto_depIdxs = []int32{
 	0,  // [0:16] is the sub-list for field type_name
 }
 
-func init() { file_transfer_proto_init() }
-func file_transfer_proto_init() {
-	if File_transfer_proto != nil {
+func init() { file_talos_transfer_proto_init() }
+func file_talos_transfer_proto_init() {
+	if File_talos_transfer_proto != nil {
 		return
 	}
-	file_hdfs_proto_init()
+	file_talos_hdfs_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transfer_proto_rawDesc), len(file_transfer_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_transfer_proto_rawDesc), len(file_talos_transfer_proto_rawDesc)),
 			NumEnums:      2,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_transfer_proto_goTypes,
-		DependencyIndexes: file_transfer_proto_depIdxs,
-		EnumInfos:         file_transfer_proto_enumTypes,
-		MessageInfos:      file_transfer_proto_msgTypes,
+		GoTypes:           file_talos_transfer_proto_goTypes,
+		DependencyIndexes: file_talos_transfer_proto_depIdxs,
+		EnumInfos:         file_talos_transfer_proto_enumTypes,
+		MessageInfos:      file_talos_transfer_proto_msgTypes,
 	}.Build()
-	File_transfer_proto = out.File
-	file_transfer_proto_goTypes = nil
-	file_transfer_proto_depIdxs = nil
+	File_talos_transfer_proto = out.File
+	file_talos_transfer_proto_goTypes = nil
+	file_talos_transfer_proto_depIdxs = nil
 }
