@@ -83,12 +83,10 @@ func (c *Cluster) awaitNameNode(ctx context.Context) error {
 // answer, until it could be asked.
 func (c *Cluster) awaitDataNode(ctx context.Context, d *Daemon) error {
 	return c.await(ctx, func(ctx context.Context) error {
-		var info dataNodeInfo
-		err := d.bean(ctx, dataNodeBean, &info)
-		if err != nil || !c.name.Running() || c.name.standsStill() {
-			return err
+		if !c.name.Running() || c.name.standsStill() {
+			return d.bean(ctx, dataNodeBean, &dataNodeInfo{})
 		}
-		return info.connected()
+		return d.connected(ctx)
 	}, d)
 }
 
@@ -110,24 +108,21 @@ func (c *Cluster) whole(ctx context.Context) error {
 	if info.Safemode != "" {
 		return fmt.Errorf("%s: %s", c.name, info.Safemode)
 	}
+	for _, d := range c.data {
+		if err := info.hears(d); err != nil {
+			return err
+		}
+		if err := d.connected(ctx); err != nil {
+			return err
+		}
+	}
+	// Asked last: what has sent no heartbeat has no storages yet.
 	var system nameSystem
 	if err := c.name.bean(ctx, nameSystemBean, &system); err != nil {
 		return err
 	}
 	if system.NumStaleStorages > 0 {
 		return fmt.Errorf("%s waits for %d block reports", c.name, system.NumStaleStorages)
-	}
-	for _, d := range c.data {
-		if err := info.hears(d); err != nil {
-			return err
-		}
-		var own dataNodeInfo
-		if err := d.bean(ctx, dataNodeBean, &own); err != nil {
-			return err
-		}
-		if err := own.connected(); err != nil {
-			return fmt.Errorf("%s: %w", d, err)
-		}
 	}
 	return nil
 }
@@ -144,19 +139,32 @@ func (c *Cluster) Hears(t testing.TB, d *Daemon) bool {
 // hears is an error unless the DataNode's heartbeats arrive.
 func (i nameNodeInfo) hears(d *Daemon) error {
 	for _, k := range i.LiveNodes.value {
-		if k.Address == d.address && k.LastContact <= fresh {
+		if k.Address == d.address && k.LastContact <= fresh && k.Capacity > 0 {
 			return nil
 		}
 	}
 	return fmt.Errorf("the NameNode does not hear of %s", d)
 }
 
-// connected is an error unless the NameNode answers.
-func (i dataNodeInfo) connected() error {
-	for _, actor := range i.BPServiceActorInfo.value {
-		if actor.ActorState == "RUNNING" && actor.LastHeartbeatResponseTime <= fresh {
+// blocksReported is what a DataNode writes after the NameNode took its report; its
+// counters tell ten seconds later.
+const blocksReported = "Successfully sent block report"
+
+// connected is an error unless this process of a DataNode has reported its blocks,
+// and the NameNode answers it.
+func (d *Daemon) connected(ctx context.Context) error {
+	reported, err := d.hasLogged(blocksReported)
+	if err != nil {
+		return err
+	}
+	var info dataNodeInfo
+	if err := d.bean(ctx, dataNodeBean, &info); err != nil {
+		return err
+	}
+	for _, actor := range info.BPServiceActorInfo.value {
+		if reported && actor.ActorState == "RUNNING" && actor.LastHeartbeatResponseTime <= fresh {
 			return nil
 		}
 	}
-	return errors.New("the NameNode has not answered it yet")
+	return fmt.Errorf("the NameNode has not answered %s yet", d)
 }

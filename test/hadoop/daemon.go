@@ -1,9 +1,11 @@
 package hadoop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +47,8 @@ type run struct {
 	// ended is closed when the process is gone; err is what became of it.
 	ended chan struct{}
 	err   error
+	// logged is where its part of the log begins.
+	logged int64
 }
 
 // String is "namenode", or "datanode-" and a number from 1 on.
@@ -126,6 +130,10 @@ func (d *Daemon) launch() error {
 	if err != nil {
 		return err
 	}
+	before, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
 	cmd := d.command()
 	cmd.Stdout, cmd.Stderr = log, log
 	err = cmd.Start()
@@ -133,13 +141,22 @@ func (d *Daemon) launch() error {
 	if err := errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("start %s: %w", d, err)
 	}
-	r := &run{cmd: cmd, ended: make(chan struct{})}
+	r := &run{cmd: cmd, ended: make(chan struct{}), logged: before}
 	d.run = r
 	go func() {
 		defer close(r.ended)
 		r.err = cmd.Wait()
 	}()
 	return nil
+}
+
+// hasLogged says whether the process that runs now has written something.
+func (d *Daemon) hasLogged(words string) (bool, error) {
+	all, err := os.ReadFile(d.log)
+	if err != nil {
+		return false, err
+	}
+	return bytes.Contains(all[d.run.logged:], []byte(words)), nil
 }
 
 // end sends a signal that ends the process, and waits until it is gone. It may

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/test/hadoop"
 )
@@ -71,11 +72,16 @@ func (w *client) write(file, content string) {
 	require.Equal(w.t, http.StatusCreated, status, answer)
 }
 
-func (w *client) read(file string) string {
+// read tries again: a DataNode's own connection may lead to a NameNode that was
+// killed, which it notices when it asks.
+func (w *client) read(file string) (content string) {
 	w.t.Helper()
-	status, answer := w.do(http.MethodGet, file, "OPEN", "")
-	require.Equal(w.t, http.StatusOK, status, answer)
-	return answer
+	require.EventuallyWithT(w.t, func(collect *assert.CollectT) {
+		status, answer := w.do(http.MethodGet, file, "OPEN", "")
+		assert.Equal(collect, http.StatusOK, status, answer)
+		content = answer
+	}, noticed, interval)
+	return content
 }
 
 func TestAFileHasThreeReplicas(t *testing.T) {

@@ -74,6 +74,8 @@ type known struct {
 	Address string `json:"xferaddr"`
 	// LastContact is how many seconds ago it sent a heartbeat.
 	LastContact int64 `json:"lastContact"`
+	// Capacity is zero until the first heartbeat, which names its storages.
+	Capacity int64 `json:"capacity"`
 }
 
 // nameNodeInfo is the bean in which the NameNode tells about its DataNodes.
