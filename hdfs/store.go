@@ -105,7 +105,7 @@ func (s *Store) Close() error {
 	return s.names.Close()
 }
 
-// Traits: bytes reach every replica in order, and a file has one block.
+// Traits says that bytes reach every replica in order, and that a file has one block.
 func (s *Store) Traits() storage.Traits {
 	return storage.Traits{IdleClose: idleClose, SegmentBytes: s.blockBytes, OrderedTail: true}
 }

@@ -1,6 +1,7 @@
 package hdfs_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -71,7 +72,7 @@ func contents(t *testing.T, s storage.Store, id storage.ID) []byte {
 	b := make([]byte, size)
 	if size > 0 {
 		n, err := r.ReadAt(t.Context(), b, 0)
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			require.NoError(t, err)
 		}
 		require.Equal(t, int(size), n)
