@@ -37,7 +37,8 @@ dev: build ## Build and run one node with everything in it (ARGS='--memory' keep
 
 hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DIR --port PORT --datanodes N'
 	@tools/hadoop/install.sh
-	@exec $(GO) run ./test/hadoop/run $(ARGS)
+	@$(GO) build -o bin/hdfs ./test/hadoop/run
+	@exec bin/hdfs $(ARGS)
 
 minio: $(MINIO) ## Run an S3 server on loopback, and print the --store for it; data in talos-data/minio
 	@exec tools/minio/run.sh $(MINIO) talos-data/minio
