@@ -2,6 +2,7 @@ package datanode
 
 import (
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -10,16 +11,19 @@ import (
 
 // holding is a DataNode that acknowledges a packet when it is allowed to.
 type holding struct {
+	begun   sync.Once
 	arrived chan received
 	goOn    chan struct{}
 }
 
-// begin is called in the bubble of virtual time, to which the channels belong.
+// begin is called by whoever comes first in the bubble of virtual time, to which
+// the channels belong.
 func (h *holding) begin() {
-	h.arrived, h.goOn = make(chan received, 100), make(chan struct{}, 100)
+	h.begun.Do(func() { h.arrived, h.goOn = make(chan received, 100), make(chan struct{}, 100) })
 }
 
 func (h *holding) on(conn net.Conn, p received) bool {
+	h.begin()
 	h.arrived <- p
 	<-h.goOn
 	return acknowledge(conn, p)
