@@ -41,6 +41,10 @@ const (
 	NewerFormat        Kind = "NewerFormat"
 	BrokenChain        Kind = "BrokenChain"
 	RestoredRecord     Kind = "RestoredRecord"
+	Unauthenticated    Kind = "Unauthenticated"
+	Untrusted          Kind = "Untrusted"
+	Overloaded         Kind = "Overloaded"
+	LimitReached       Kind = "LimitReached"
 	Unavailable        Kind = "Unavailable"
 	Timeout            Kind = "Timeout"
 	Canceled           Kind = "Canceled"
@@ -170,6 +174,22 @@ var kinds = map[Kind]Class{
 	RestoredRecord: {
 		codes.FailedPrecondition, false, "the store is ahead of etcd: etcd seems restored from an old copy",
 		"do not delete anything; rebuild the partition's record from the store",
+	},
+	Unauthenticated: {
+		codes.Unauthenticated, false, "the node did not let the client in",
+		"give a token that the node knows (--token-file or TALOS_TOKEN) or a certificate of its client CA that is in force (--tls-cert and --tls-key)",
+	},
+	Untrusted: {
+		codes.Unavailable, true, "there is no trusted connection to the node",
+		"--tls-ca must name the authority of the node's certificate, which must be in force and name the host of --server; TLS must be on at both ends or at none",
+	},
+	Overloaded: {
+		codes.ResourceExhausted, true, "the node is at one of its limits",
+		"clients retry by themselves; if it lasts, spread the clients, or raise the limit that the message names",
+	},
+	LimitReached: {
+		codes.FailedPrecondition, false, "a limit does not allow another one",
+		"delete what is not needed, or raise the limit that the message names in the node's configuration",
 	},
 	Unavailable: {
 		codes.Unavailable, true, "the node can't be reached",

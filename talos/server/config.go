@@ -1,13 +1,16 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/talos-log/talos/coordinator"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/server/access"
 )
 
 // Config says what a node is made of.
@@ -28,6 +31,17 @@ type Config struct {
 	// Protocols is what the node says it speaks; the zero value means
 	// talos.OwnProtocols. Tests of compatibility set another.
 	Protocols talos.Protocols
+	// Capacity; the zero value means DefaultCapacity.
+	Capacity Capacity
+	// Drain is how long the node takes to end: to hand its partitions over, and to
+	// answer the calls under way; 0 means DefaultDrain.
+	Drain time.Duration
+	// TLS serves both ports with it; nil means that everybody on the way can read
+	// and change everything.
+	TLS *tls.Config
+	// Access guards the RPC port, and the HTTP port but for /healthz and /readyz;
+	// nil lets everybody in.
+	Access *access.Guard
 	// Logger takes the node's log; nil means none.
 	Logger *slog.Logger
 	// Registerer takes the node's metrics until Run returns; nil means none.
@@ -36,7 +50,16 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 }
 
+// DefaultDrain is Config.Drain unless it is set.
+const DefaultDrain = 30 * time.Second
+
 func (c *Config) ensureDefaults() {
+	if c.Capacity == (Capacity{}) {
+		c.Capacity = DefaultCapacity()
+	}
+	if c.Drain == 0 {
+		c.Drain = DefaultDrain
+	}
 	if c.Limits == (talos.Limits{}) {
 		c.Limits = talos.DefaultLimits()
 	}
@@ -62,6 +85,8 @@ func (c *Config) validate() error {
 	need(c.Meta != nil, "the coordinator is missing")
 	need(c.Limits.RecordBytes > 0, "the record limit must be positive")
 	need(c.Protocols.Valid(), "the protocols are no range")
+	need(c.Drain > 0, "the time to drain must be positive")
+	faults = append(faults, c.Capacity.faults()...)
 	if len(faults) == 0 {
 		return nil
 	}

@@ -69,6 +69,16 @@ func (d *directory) all() []talos.Topic {
 	return topics
 }
 
+// count returns how many topics there are, and the sum of their partitions.
+func (d *directory) count() (topics, partitions int) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, t := range d.byID {
+		partitions += int(t.Partitions)
+	}
+	return len(d.byID), partitions
+}
+
 // topicOf returns the topic that has the partition, or UnknownTopic or
 // UnknownPartition.
 func (d *directory) topicOf(id talos.PartitionID) (talos.Topic, error) {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -11,7 +10,6 @@ import (
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
-	"golang.org/x/sync/semaphore"
 )
 
 // defaultFetchBytes is the limit of an answer whose request states none.
@@ -28,7 +26,7 @@ type fetch struct {
 	minBytes, maxBytes int
 	// bytes is the sum over parts.
 	bytes  int
-	memory reservation
+	memory *reservation
 }
 
 // fetchPart is one partition of a fetch.
@@ -46,7 +44,7 @@ type fetchPart struct {
 	err    error
 }
 
-func newFetch(node *Node, t *term, request *talosv1.FetchRequest) (*fetch, error) {
+func newFetch(node *Node, t *term, memory *reservation, request *talosv1.FetchRequest) (*fetch, error) {
 	const op = "server.Fetch"
 	if err := checkPartitionCount(len(request.GetPartitions())); err != nil {
 		return nil, err
@@ -57,7 +55,7 @@ func newFetch(node *Node, t *term, request *talosv1.FetchRequest) (*fetch, error
 	}
 	f := &fetch{
 		node: node, term: t, maxBytes: defaultFetchBytes, minBytes: max(1, int(request.GetMinBytes())),
-		memory: reservation{from: node.answerBytes},
+		memory: memory,
 	}
 	if n := int(request.GetMaxBytes()); n > 0 {
 		f.maxBytes = n
@@ -119,7 +117,13 @@ func (f *fetch) round(ctx context.Context) error {
 			continue
 		}
 		// One batch more than was asked for may come.
-		if err := f.memory.grow(ctx, f.maxBytes+f.node.cfg.Limits.BatchBytes()); err != nil {
+		need := f.maxBytes + f.node.cfg.Limits.BatchBytes()
+		if f.bytes > 0 && !f.memory.tryGrow(need) {
+			// What is there has to do: see tryGrow.
+			f.minBytes = 0
+			return nil
+		}
+		if err := f.memory.grow(ctx, need); err != nil {
 			return err
 		}
 		p.err = f.read(ctx, p)
@@ -196,10 +200,7 @@ func (f *fetch) wait(ctx context.Context, deadline <-chan time.Time) (bool, erro
 	case f.node.longPolls <- struct{}{}:
 		defer func() { <-f.node.longPolls }()
 	default:
-		return false, &talos.Error{
-			Kind: talos.QueueFull, Op: "server.Fetch", Subject: f.node.cfg.NodeID,
-			Detail: fmt.Sprintf("%d fetches wait on this node already", cap(f.node.longPolls)),
-		}
+		return false, overloaded("%d fetches wait on this node already (limits.long_polls)", cap(f.node.longPolls))
 	}
 	f.node.metrics.longPolls.Inc()
 	defer f.node.metrics.longPolls.Dec()
@@ -244,32 +245,3 @@ func (f *fetch) response() *talosv1.FetchResponse {
 	f.node.metrics.fetchedBytes.Add(float64(f.bytes))
 	return response
 }
-
-// reservation is a fetch's share of the node's memory for answers.
-type reservation struct {
-	from *semaphore.Weighted
-	size int
-}
-
-// grow waits until the reservation has at least the size.
-func (r *reservation) grow(ctx context.Context, size int) error {
-	if size <= r.size {
-		return nil
-	}
-	if err := r.from.Acquire(ctx, int64(size-r.size)); err != nil {
-		return fmt.Errorf("wait for memory for the answer: %w", err)
-	}
-	r.size = size
-	return nil
-}
-
-// shrink gives back what is more than the size.
-func (r *reservation) shrink(size int) {
-	if size >= r.size {
-		return
-	}
-	r.from.Release(int64(r.size - size))
-	r.size = size
-}
-
-func (r *reservation) release() { r.shrink(0) }

@@ -195,7 +195,7 @@ func TestLongPollsAreBounded(t *testing.T) {
 	_, err := n.log.Fetch(t.Context(), &talosv1.FetchRequest{
 		Partitions: []*talosv1.FetchPartition{{TopicId: topic.GetId(), Offset: 1}}, MaxWaitMs: 1000,
 	})
-	require.Equal(t, string(talos.QueueFull), detail(t, err).GetKind())
+	require.Equal(t, string(talos.Overloaded), detail(t, err).GetKind())
 	p.produce(topic, 0, newBatch(t, "b"))
 	<-first
 }

@@ -2,15 +2,17 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
+	"github.com/talos-log/talos/talos/server/access"
 )
 
 // httpWriteTimeout leaves room for a CPU profile or a trace.
@@ -24,22 +26,29 @@ func (n *Node) serveHTTP(l net.Listener, fail func(error)) (stop func()) {
 	}
 	s := &http.Server{
 		Handler:           n.pages(),
-		ReadHeaderTimeout: handshakeTimeout,
-		ReadTimeout:       handshakeTimeout,
+		ReadHeaderTimeout: n.cfg.Capacity.Handshake,
+		ReadTimeout:       n.cfg.Capacity.Handshake,
 		WriteTimeout:      httpWriteTimeout,
 		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    n.cfg.Capacity.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(n.cfg.Logger.Handler(), slog.LevelDebug),
+		Protocols:         &http.Protocols{},
 	}
+	s.Protocols.SetHTTP1(true)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		err := s.Serve(netutil.LimitListener(l, maxConnections))
+		var limited net.Listener = limitConnections(l, n.cfg.Capacity, 1, n.refuseConnection)
+		if n.cfg.TLS != nil {
+			limited = tls.NewListener(limited, n.cfg.TLS)
+		}
+		err := s.Serve(limited)
 		if !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serve HTTP: %w", err))
 		}
 	}()
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), n.callsTime())
 		defer cancel()
 		if s.Shutdown(ctx) != nil {
 			if err := s.Close(); err != nil {
@@ -62,14 +71,26 @@ func (n *Node) pages() http.Handler {
 		say(w, http.StatusOK, "ready")
 	})
 	if n.cfg.Gatherer != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(n.cfg.Gatherer, promhttp.HandlerOpts{}))
+		mux.Handle("GET /metrics", n.guarded(promhttp.HandlerFor(n.cfg.Gatherer, promhttp.HandlerOpts{}).ServeHTTP))
 	}
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.Handle("/debug/pprof/", n.guarded(pprof.Index))
+	mux.Handle("/debug/pprof/cmdline", n.guarded(pprof.Cmdline))
+	mux.Handle("/debug/pprof/profile", n.guarded(pprof.Profile))
+	mux.Handle("/debug/pprof/symbol", n.guarded(pprof.Symbol))
+	mux.Handle("/debug/pprof/trace", n.guarded(pprof.Trace))
 	return mux
+}
+
+// guarded shows a page to those whom Access lets in.
+func (n *Node) guarded(page http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := n.cfg.Access.Check(r.TLS, r.Header.Values(access.Header)); err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			say(w, http.StatusUnauthorized, message(err))
+			return
+		}
+		page(w, r)
+	})
 }
 
 func say(w http.ResponseWriter, code int, text string) {

@@ -2,34 +2,18 @@ package server
 
 import "time"
 
-// Limits of one node. What clients may send is in talos.Limits.
+// Limits of one node that are the same everywhere. What clients may send is in
+// talos.Limits, what an operator may set in Capacity.
 const (
-	// maxConnections bounds the connections to each port.
-	maxConnections = 10_000
-	// maxStreamsPerConnection bounds the calls that one connection has at a time.
-	maxStreamsPerConnection = 1_000
-	// maxHeaderBytes bounds the headers of a call or an HTTP request.
-	maxHeaderBytes = 16 << 10
-	// handshakeTimeout is how long a connection may take to begin.
-	handshakeTimeout = 10 * time.Second
-
 	// A stream of Produce is read no further while it has this many batches
 	// without an answer, or batches of this many bytes that a log still holds.
 	maxStreamBatches = 1_024
 	maxStreamBytes   = 16 << 20
-	// maxProduceBytes bounds the same bytes over all streams of the node.
-	maxProduceBytes = 512 << 20
-
 	// fetchOverhead is kept free in a Fetch's answer for each partition's
 	// description; maxMessageBytes is the most of it.
 	fetchOverhead = 2 << 10
 	// maxFetchWait is the longest wait of a Fetch; longer ones are cut.
 	maxFetchWait = 60 * time.Second
-	// maxLongPolls bounds the fetches that wait at a time.
-	maxLongPolls = 10_000
-	// maxAnswerBytes bounds the batches in answers to fetches that are being put
-	// together or sent.
-	maxAnswerBytes = 512 << 20
 	// listWait is how long ListOffsets waits for a partition to open.
 	listWait = 10 * time.Second
 
@@ -50,8 +34,19 @@ const (
 	minRetry = 100 * time.Millisecond
 	maxRetry = 10 * time.Second
 
-	// handOverTimeout is how long a node that ends takes to seal its partitions.
-	handOverTimeout = 30 * time.Second
-	// drainTimeout is how long it then waits for calls to end.
+	// drainTimeout is the part of Config.Drain that is kept for calls to end after
+	// the partitions were handed over.
 	drainTimeout = 5 * time.Second
+
+	// describeBytes bounds an answer that describes topics, offsetsBytes one that
+	// lists offsets, and plainBytes all others but those of Fetch, while they are
+	// put together.
+	describeBytes = 16 << 20
+	offsetsBytes  = 2 << 20
+	plainBytes    = 8 << 10
+	// maxMemoryWait is how long a call waits for memory for its answer.
+	maxMemoryWait = 10 * time.Second
+	// maxRefusals is how many calls of one connection may be refused before it is
+	// closed.
+	maxRefusals = 100
 )

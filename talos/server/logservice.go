@@ -103,11 +103,14 @@ func (s *logService) Fetch(ctx context.Context, request *talosv1.FetchRequest) (
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFetch(s.node, t, request)
+	c, ok := callOf(ctx)
+	if !ok {
+		return nil, errNotAdmitted
+	}
+	f, err := newFetch(s.node, t, c.memory, request)
 	if err != nil {
 		return nil, err
 	}
-	defer f.memory.release()
 	deadline := time.NewTimer(min(time.Duration(request.GetMaxWaitMs())*time.Millisecond, maxFetchWait))
 	defer deadline.Stop()
 	if err := f.run(ctx, deadline.C); err != nil {

@@ -20,6 +20,9 @@ type metrics struct {
 	openPartitions  prometheus.Gauge
 	errors          *prometheus.CounterVec
 	panics          prometheus.Counter
+	// refusedConnections and hungUp count connections that broke a limit.
+	refusedConnections prometheus.Counter
+	hungUp             prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -46,14 +49,16 @@ func newMetrics() *metrics {
 			Name: "talos_server_errors_total",
 			Help: "Errors in answers, for a whole call or for a part of it, by kind.",
 		}, []string{"kind"}),
-		panics: counter("panics_total", "Calls and background work that ended in a panic. Each is a fault of Talos."),
+		panics:             counter("panics_total", "Calls and background work that ended in a panic. Each is a fault of Talos."),
+		refusedConnections: counter("connections_refused_total", "Connections that were closed at once because there were too many."),
+		hungUp:             counter("connections_closed_total", "Connections that were closed because an answer was not read in time, or too many calls were refused."),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.appendedBatches, m.appendedBytes, m.appendSeconds, m.appendsRefused, m.waitingBatches, m.fetchedBytes,
-		m.longPolls, m.openPartitions, m.errors, m.panics,
+		m.longPolls, m.openPartitions, m.errors, m.panics, m.refusedConnections, m.hungUp,
 	}
 }
 

@@ -24,10 +24,14 @@ type Node struct {
 	// grpcHealth is what the gRPC health service tells.
 	grpcHealth *health.Server
 
-	// produceBytes, answerBytes and longPolls hold the limits of the same names.
+	// produceBytes, answerBytes, calls and longPolls hold the limits of Capacity.
 	produceBytes *semaphore.Weighted
 	answerBytes  *semaphore.Weighted
+	calls        *semaphore.Weighted
 	longPolls    chan struct{}
+	// streaming are the methods whose requests may take their time. It is written
+	// before the node serves.
+	streaming map[string]bool
 
 	// term is the one that serves; nil while the node waits for its claim, or ends.
 	term atomic.Pointer[term]
@@ -46,9 +50,10 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, metrics: newMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta},
 		producerIDs: coordinator.NewProducerIDs(cfg.Meta), grpcHealth: health.NewServer(),
-		produceBytes: semaphore.NewWeighted(int64(max(maxProduceBytes, cfg.Limits.BatchBytes()))),
-		answerBytes:  semaphore.NewWeighted(int64(max(maxAnswerBytes, cfg.Limits.ResponseBytes()))),
-		longPolls:    make(chan struct{}, maxLongPolls),
+		produceBytes: semaphore.NewWeighted(int64(max(cfg.Capacity.ProduceBytes, cfg.Limits.BatchBytes()))),
+		answerBytes:  semaphore.NewWeighted(int64(max(cfg.Capacity.AnswerBytes, leastAnswerBytes(cfg.Limits)))),
+		calls:        semaphore.NewWeighted(int64(cfg.Capacity.Streams)),
+		longPolls:    make(chan struct{}, cfg.Capacity.LongPolls),
 		closing:      make(chan struct{}),
 	}
 	n.publishHealth(false)
@@ -146,7 +151,7 @@ func (n *Node) serveTerm(ctx context.Context, t *term) (done bool, err error) {
 		return false, nil
 	case <-ctx.Done():
 		n.setServing(nil)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Drain-2*n.callsTime())
 		defer cancel()
 		if err := t.end(ctx); err != nil {
 			return true, fmt.Errorf("hand the partitions over: %w", err)
@@ -154,6 +159,9 @@ func (n *Node) serveTerm(ctx context.Context, t *term) (done bool, err error) {
 		return true, nil
 	}
 }
+
+// callsTime is how long each port waits at the node's end for calls under way.
+func (n *Node) callsTime() time.Duration { return min(drainTimeout, n.cfg.Drain/4) }
 
 func (n *Node) setServing(t *term) {
 	n.term.Store(t)

@@ -13,6 +13,7 @@ import (
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/storage/faulty"
 	"github.com/talos-log/talos/talos"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -280,7 +281,8 @@ func TestRandomBytesAtThePort(t *testing.T) {
 
 func TestAPanicIsAnErrorOfItsCallOnly(t *testing.T) {
 	n := newCluster().start(t, "n1")
-	_, err := n.interceptUnary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/x"}, func(context.Context, any) (any, error) {
+	admitted := &call{memory: &reservation{node: n.answerBytes, connection: semaphore.NewWeighted(plainBytes)}}
+	_, err := n.interceptUnary(context.WithValue(t.Context(), callKey{}, admitted), nil, &grpc.UnaryServerInfo{FullMethod: "/x"}, func(context.Context, any) (any, error) {
 		panic("a bug")
 	})
 	require.Equal(t, string(talos.Internal), detail(t, err).GetKind())

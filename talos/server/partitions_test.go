@@ -220,7 +220,7 @@ func TestHandingOverIsBounded(t *testing.T) {
 
 		began := time.Now()
 		require.ErrorContains(t, n.stop(), "hand the partitions over")
-		require.LessOrEqual(t, time.Since(began), handOverTimeout+drainTimeout)
+		require.LessOrEqual(t, time.Since(began), DefaultDrain)
 		require.True(t, talos.Retryable(&talos.Error{Kind: talos.Kind(p.receive().GetError().GetKind())}))
 	})
 }

@@ -91,17 +91,21 @@ type testNode struct {
 }
 
 // prepare makes a node that does not run yet.
-func (c *cluster) prepare(t *testing.T, id string) *testNode {
+func (c *cluster) prepare(t *testing.T, id string, edits ...func(*Config)) *testNode {
 	t.Helper()
 	n := &testNode{kv: c.kv.Handle(), registry: prometheus.NewRegistry(), rpc: bufconn.Listen(1 << 20), http: bufconn.Listen(1 << 16)}
 	address := id + ".example:7070"
 	var err error
 	n.meta, err = coordinator.Open(t.Context(), flakyKV{n.kv, c}, coordinator.Node{ID: id, Address: address}, testLogger(t))
 	require.NoError(t, err)
-	n.Node, err = New(Config{
+	cfg := Config{
 		NodeID: id, Address: address, Version: "v0.0.0-test", Store: c.store, Meta: n.meta,
 		Logger: testLogger(t), Registerer: n.registry, Gatherer: n.registry,
-	})
+	}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	n.Node, err = New(cfg)
 	require.NoError(t, err)
 	return n
 }
@@ -139,9 +143,9 @@ func (n *testNode) run(t *testing.T) *testNode {
 }
 
 // start starts a node and waits until it serves.
-func (c *cluster) start(t *testing.T, id string) *testNode {
+func (c *cluster) start(t *testing.T, id string, edits ...func(*Config)) *testNode {
 	t.Helper()
-	n := c.prepare(t, id).run(t)
+	n := c.prepare(t, id, edits...).run(t)
 	n.awaitServing(t)
 	return n
 }

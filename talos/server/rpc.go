@@ -10,8 +10,10 @@ import (
 
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -41,7 +43,8 @@ func (n *Node) serveRPC(l net.Listener, fail func(error)) (stop func()) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := s.Serve(netutil.LimitListener(l, maxConnections)); err != nil {
+		limited := limitConnections(l, n.cfg.Capacity, n.connectionAnswerBytes(), n.refuseConnection)
+		if err := s.Serve(limited); err != nil {
 			fail(fmt.Errorf("serve RPC: %w", err))
 		}
 	}()
@@ -51,7 +54,7 @@ func (n *Node) serveRPC(l net.Listener, fail func(error)) (stop func()) {
 			defer close(drained)
 			s.GracefulStop()
 		}()
-		timer := time.NewTimer(drainTimeout)
+		timer := time.NewTimer(n.callsTime())
 		defer timer.Stop()
 		select {
 		case <-drained:
@@ -64,12 +67,13 @@ func (n *Node) serveRPC(l net.Listener, fail func(error)) (stop func()) {
 }
 
 func (n *Node) newRPCServer() *grpc.Server {
-	s := grpc.NewServer(
+	capacity := n.cfg.Capacity
+	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(n.cfg.Limits.RequestBytes()),
 		grpc.MaxSendMsgSize(n.cfg.Limits.ResponseBytes()),
-		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
-		grpc.MaxHeaderListSize(maxHeaderBytes),
-		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.MaxConcurrentStreams(uint32(capacity.StreamsPerConnection)),
+		grpc.MaxHeaderListSize(uint32(capacity.HeaderBytes)),
+		grpc.ConnectionTimeout(capacity.Handshake),
 		grpc.InitialWindowSize(streamWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
@@ -77,12 +81,37 @@ func (n *Node) newRPCServer() *grpc.Server {
 		grpc.WaitForHandlers(true),
 		grpc.UnaryInterceptor(n.interceptUnary),
 		grpc.StreamInterceptor(n.interceptStream),
-	)
+		grpc.InTapHandle(n.admit),
+		grpc.ForceServerCodecV2(answerCodec{encoding.GetCodecV2(proto.Name)}),
+	}
+	if n.cfg.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(n.cfg.TLS)))
+	}
+	s := grpc.NewServer(options...)
 	talosv1.RegisterLogServer(s, &logService{node: n})
 	talosv1.RegisterAdminServer(s, &adminService{node: n})
 	grpc_health_v1.RegisterHealthServer(s, n.grpcHealth)
 	reflection.Register(s)
+	n.streaming = make(map[string]bool)
+	for service, info := range s.GetServiceInfo() {
+		for _, m := range info.Methods {
+			n.streaming["/"+service+"/"+m.Name] = m.IsClientStream || m.IsServerStream
+		}
+	}
 	return s
+}
+
+// leastAnswerBytes is what memory for answers must have room for: any one of them.
+func leastAnswerBytes(l talos.Limits) int { return max(l.ResponseBytes(), describeBytes) }
+
+func (n *Node) connectionAnswerBytes() int64 {
+	return int64(max(n.cfg.Capacity.ConnectionAnswerBytes, leastAnswerBytes(n.cfg.Limits)))
+}
+
+// refuseConnection tells of a connection beyond a limit.
+func (n *Node) refuseConnection(client net.Addr, limit string) {
+	n.metrics.refusedConnections.Inc()
+	n.cfg.Logger.Debug("connection refused", "client", client.String(), "limit", limit)
 }
 
 // publishHealth tells the gRPC health service whether the node serves.
@@ -99,14 +128,46 @@ func (n *Node) publishHealth(serving bool) {
 func (n *Node) interceptUnary(
 	ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) (answer any, err error) {
+	c, admitted := callOf(ctx)
+	if !admitted {
+		return nil, n.outcome(info.FullMethod, errNotAdmitted)
+	}
+	c.received()
 	err = n.guard(info.FullMethod, func() error {
 		if err := n.admitClient(ctx, info.FullMethod); err != nil {
+			return err
+		}
+		if err := c.memory.grow(ctx, answerBytes(info.FullMethod)); err != nil {
 			return err
 		}
 		answer, err = handler(ctx, req)
 		return err
 	})
-	return answer, n.outcome(info.FullMethod, err)
+	if err == nil {
+		answer, err = n.hold(ctx, c, answer)
+	}
+	if err != nil {
+		c.memory.release()
+		return nil, n.outcome(info.FullMethod, err)
+	}
+	return answer, nil
+}
+
+var errNotAdmitted = &talos.Error{Kind: talos.Internal, Op: "server.interceptUnary", Detail: "a call that was not admitted"}
+
+// answerBytes is what a call reserves before it is handled. Fetch does so itself,
+// as soon as it has something to read.
+func answerBytes(method string) int {
+	switch method {
+	case talosv1.Log_Fetch_FullMethodName:
+		return 0
+	case talosv1.Admin_ListTopics_FullMethodName, talosv1.Admin_Metadata_FullMethodName:
+		return describeBytes
+	case talosv1.Log_ListOffsets_FullMethodName:
+		return offsetsBytes
+	default:
+		return plainBytes
+	}
 }
 
 func (n *Node) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/talos-log/talos/talos"
@@ -32,6 +33,9 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 		if _, taken := t.topics.named(topic.Name); taken {
 			return &talos.Error{Kind: talos.TopicExists, Op: "server.CreateTopic", Subject: string(topic.Name)}
 		}
+		if err := t.mayCreate(topic); err != nil {
+			return err
+		}
 		first := manifest.Manifest{Version: 1, Topic: topic, Created: time.Now()}
 		if err := manifest.Write(ctx, t.node.cfg.Store, first); err != nil {
 			return storeError("server.CreateTopic", topic, err)
@@ -57,6 +61,23 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 	t.partitions.openAll(topic)
 	t.node.cfg.Logger.Info("topic created", "topic", string(topic.Name), "id", topic.ID.String(), "partitions", topic.Partitions)
 	return nil
+}
+
+// mayCreate returns LimitReached if the cluster would have too much.
+func (t *term) mayCreate(topic talos.Topic) error {
+	capacity := t.node.cfg.Capacity
+	topics, partitions := t.topics.count()
+	refusal := &talos.Error{Kind: talos.LimitReached, Op: "server.CreateTopic", Subject: string(topic.Name)}
+	switch {
+	case topics >= capacity.Topics:
+		refusal.Detail = fmt.Sprintf("there are %d topics (limits.topics)", topics)
+	case partitions+int(topic.Partitions) > capacity.Partitions:
+		refusal.Detail = fmt.Sprintf("there are %d partitions, with this topic it would be %d, more than %d (limits.partitions)",
+			partitions, partitions+int(topic.Partitions), capacity.Partitions)
+	default:
+		return nil
+	}
+	return refusal
 }
 
 // deleteTopic ends a topic; its data is removed in the background.

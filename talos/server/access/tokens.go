@@ -1,0 +1,87 @@
+package access
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"os"
+	"strings"
+)
+
+const (
+	// maxTokens bounds the lines of a token file.
+	maxTokens = 1_000
+	// minTokenLength and maxTokenLength are in bytes.
+	minTokenLength = 16
+	maxTokenLength = 1024
+)
+
+// tokens are the hashes of what a token file holds.
+type tokens []token
+
+type token struct {
+	name string
+	hash [sha256.Size]byte
+}
+
+// find returns the name of a token. It takes as long for one that is known as
+// for one that is not.
+func (t tokens) find(secret string) (name string, ok bool) {
+	hash := sha256.Sum256([]byte(secret))
+	for _, one := range t {
+		if subtle.ConstantTimeCompare(one.hash[:], hash[:]) == 1 {
+			name, ok = one.name, true
+		}
+	}
+	return name, ok
+}
+
+// readTokens reads a file of lines "name token"; empty lines and those that
+// begin with # don't count. Nobody but the owner and its group may read it.
+func readTokens(path string) (tokens, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o037 != 0 {
+		return nil, fmt.Errorf("token file %s has mode %04o: others could read or change the tokens; run `chmod 600 %s`", path, mode, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var all tokens
+	names := map[string]bool{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		// No message shows the line: it holds a secret.
+		name, secret, found := strings.Cut(line, " ")
+		secret = strings.TrimSpace(secret)
+		switch {
+		case !found || strings.ContainsAny(secret, " \t"):
+			return nil, fmt.Errorf("%s:%d: want a name, a space, and a token without spaces", path, number)
+		case len(secret) < minTokenLength || len(secret) > maxTokenLength:
+			return nil, fmt.Errorf("%s:%d: the token of %q has %d bytes, want %d to %d; `openssl rand -hex 32` makes one",
+				path, number, name, len(secret), minTokenLength, maxTokenLength)
+		case names[name]:
+			return nil, fmt.Errorf("%s:%d: there is a token of the name %q above", path, number, name)
+		case len(all) == maxTokens:
+			return nil, fmt.Errorf("%s:%d: the limit is %d tokens", path, number, maxTokens)
+		}
+		names[name] = true
+		all = append(all, token{name, sha256.Sum256([]byte(secret))})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("token file %s holds no token: want lines of a name, a space and a token", path)
+	}
+	return all, nil
+}
