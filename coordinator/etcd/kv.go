@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/namespace"
 	"go.uber.org/zap"
 
 	"github.com/talos-log/talos/coordinator"
@@ -22,6 +24,8 @@ const (
 	pingInterval = 5 * time.Second
 	pingTimeout  = 3 * time.Second
 
+	// DefaultDialTimeout is how long Check waits for etcd.
+	DefaultDialTimeout = 10 * time.Second
 	// DefaultSessionTTL is how long a session outlives its process.
 	DefaultSessionTTL = 10 * time.Second
 )
@@ -33,6 +37,15 @@ type Config struct {
 	// SessionTTL is how long a session outlives its process, in whole seconds; 0
 	// means DefaultSessionTTL. etcd may grant more.
 	SessionTTL time.Duration
+	// TLS is the TLS of the connections; nil means none.
+	TLS *tls.Config
+	// User and Password are for an etcd that has authentication on.
+	User, Password string
+	// Prefix stands before each key, so that several clusters can share an etcd.
+	Prefix string
+	// DialTimeout is how long Open waits for etcd to take the password, and Check
+	// for an answer; 0 means DefaultDialTimeout.
+	DialTimeout time.Duration
 }
 
 // KV is a client of etcd. All methods may be called at the same time.
@@ -41,12 +54,16 @@ type KV struct {
 	ttl    time.Duration
 	now    func() time.Duration // runs also while the machine is suspended
 
+	cfg         Config
+	dialTimeout time.Duration
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // the keepers of sessions
 }
 
-// Open makes a client. It does not wait for a connection: the first call does.
+// Open makes a client. Without a password it does not wait for a connection: the
+// first call does.
 func Open(cfg Config) (*KV, error) {
 	return open(cfg, bootTime)
 }
@@ -62,17 +79,28 @@ func open(cfg Config, now func() time.Duration) (*KV, error) {
 			Detail: fmt.Sprintf("the session's time to live is %v, the least is 1s", ttl),
 		}
 	}
+	dialTimeout := cfg.DialTimeout
+	if dialTimeout == 0 {
+		dialTimeout = DefaultDialTimeout
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            cfg.Endpoints,
-		DialTimeout:          callTimeout,
+		DialTimeout:          dialTimeout,
+		TLS:                  cfg.TLS,
+		Username:             cfg.User,
+		Password:             cfg.Password,
 		DialKeepAliveTime:    pingInterval,
 		DialKeepAliveTimeout: pingTimeout,
 		Logger:               zap.NewNop(), // every error is returned
 	})
 	if err != nil {
-		return nil, &talos.Error{Kind: talos.InvalidConfig, Op: "etcd.Open", Cause: err}
+		return nil, openFault(cfg, err)
 	}
-	kv := &KV{client: client, ttl: ttl, now: now}
+	if cfg.Prefix != "" {
+		client.KV = namespace.NewKV(client.KV, cfg.Prefix)
+		client.Watcher = namespace.NewWatcher(client.Watcher, cfg.Prefix)
+	}
+	kv := &KV{client: client, ttl: ttl, now: now, dialTimeout: dialTimeout, cfg: cfg}
 	kv.ctx, kv.cancel = context.WithCancel(context.Background())
 	return kv, nil
 }

@@ -153,6 +153,7 @@ func (n *Node) serveTerm(ctx context.Context, t *term) (done bool, err error) {
 		n.setServing(nil)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Drain-2*n.callsTime())
 		defer cancel()
+		n.cfg.Logger.Info("draining: the node ends when its partitions are handed over", "within", n.cfg.Drain)
 		if err := t.end(ctx); err != nil {
 			return true, fmt.Errorf("hand the partitions over: %w", err)
 		}

@@ -38,15 +38,24 @@ func (t tokens) find(secret string) (name string, ok bool) {
 	return name, ok
 }
 
+// CheckSecretFile returns an error if others than the owner and its group may read
+// the file, or others than the owner change it.
+func CheckSecretFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o037 != 0 {
+		return fmt.Errorf("%s has mode %04o: others could read or change what is secret; run `chmod 600 %s`", path, mode, path)
+	}
+	return nil
+}
+
 // readTokens reads a file of lines "name token"; empty lines and those that
 // begin with # don't count. Nobody but the owner and its group may read it.
 func readTokens(path string) (tokens, error) {
-	info, err := os.Stat(path)
-	if err != nil {
+	if err := CheckSecretFile(path); err != nil {
 		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o037 != 0 {
-		return nil, fmt.Errorf("token file %s has mode %04o: others could read or change the tokens; run `chmod 600 %s`", path, mode, path)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -3,35 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/cmd/talos/internal/config"
 	"github.com/talos-log/talos/cmd/talos/internal/node"
 	"github.com/talos-log/talos/cmd/talos/internal/stores"
 )
-
-const (
-	defaultListen = defaultServer
-	defaultHTTP   = "127.0.0.1:7071"
-)
-
-// nodeFlags are what dev and server share.
-type nodeFlags struct {
-	listen, http string
-	logLevel     slog.Level
-}
-
-func (f *nodeFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.listen, "listen", defaultListen, "`HOST:PORT` for clients; port 0 takes a free one")
-	cmd.Flags().StringVar(&f.http, "http", defaultHTTP,
-		"`HOST:PORT` for /healthz, /readyz, /metrics and /debug/pprof; '' for none")
-	cmd.Flags().TextVar(&f.logLevel, "log-level", slog.LevelInfo, "`LEVEL` from which on to log: debug, info, warn or error")
-}
-
-func (f *nodeFlags) logger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: f.logLevel}))
-}
 
 func newDev(p program) *cobra.Command {
 	var (
@@ -59,7 +37,7 @@ to standard output when it serves, and logs to standard error.`,
 	cmd.Flags().StringVar(&data, "data", defaultData, "`FOLDER` for all data; made with mode 0700 if it is missing")
 	cmd.Flags().StringVar(&store, "store", "", "`URL` of the store for the segments (default <data>/store): "+stores.Forms)
 	cmd.Flags().BoolVar(&memory, "memory", false, "keep everything in memory")
-	flags.add(cmd)
+	flags.add(cmd, config.Dev)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, other := range []string{"data", "store"} {
 			if memory && cmd.Flags().Changed(other) {
@@ -73,11 +51,13 @@ to standard output when it serves, and logs to standard error.`,
 		if memory {
 			backing, kept = node.Memory(), "in memory, gone when this ends"
 		}
-		return nodeFault(node.Run(cmd.Context(), node.Config{
-			Backing: backing, Listen: flags.listen, HTTP: flags.http,
-			Version: p.version, Logger: flags.logger(cmd.ErrOrStderr()),
-			Started: func(at node.Addresses) { p.welcome(cmd.OutOrStdout(), at, kept) },
-		}))
+		cfg, _, err := flags.node(p, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		cfg.Backing = backing
+		cfg.Started = func(at node.Addresses) { p.welcome(cmd.OutOrStdout(), at, kept) }
+		return nodeFault(node.Run(cmd.Context(), cfg))
 	}
 	return cmd
 }

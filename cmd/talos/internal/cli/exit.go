@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/talos-log/talos/cmd/talos/internal/config"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc/codes"
 )
@@ -19,6 +20,7 @@ const (
 	exitUnavailable = 4
 	exitRefused     = 5
 	exitDamaged     = 6
+	exitAborted     = 7
 )
 
 // exitCodes says what they mean; help texts and docs/cli.md show it.
@@ -29,8 +31,9 @@ func exitCodes() []string {
 		exitUsage:       "the command line can't be used: unknown command or flag, missing or wrong argument",
 		exitNotFound:    "there is no such topic or partition",
 		exitUnavailable: "the node, the store or etcd can't be reached or is too busy; trying again may help",
-		exitRefused:     "refused: data or a setting breaks a limit, an offset is out of range, a name or folder is taken",
+		exitRefused:     "refused: data or a setting breaks a limit, the node does not let the client in, an offset is out of range, a name or folder is taken",
 		exitDamaged:     "stored data is damaged",
+		exitAborted:     "ended at once by a second SIGINT or SIGTERM, in the middle of ending in good order",
 	}
 }
 
@@ -41,7 +44,7 @@ func exitCodeOf(k talos.Kind) int {
 		return exitNotFound
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
 		return exitUnavailable
-	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.OutOfRange:
+	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.OutOfRange, codes.Unauthenticated:
 		return exitRefused
 	case codes.DataLoss:
 		return exitDamaged
@@ -85,6 +88,13 @@ func report(w io.Writer, err error) {
 		return
 	}
 	text := "talos: " + oneLine(describe(err)) + "\n"
+	var faults config.Faults
+	if errors.As(err, &faults) {
+		text = "talos: " + faults.Summary() + ":\n"
+		for _, fault := range faults {
+			text += "  " + oneLine(fault.Error()) + "\n"
+		}
+	}
 	if h := hint(err); h != "" {
 		text += "hint: " + h + "\n"
 	}

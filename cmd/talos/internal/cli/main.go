@@ -2,18 +2,27 @@ package cli
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 // Main runs the program with its command line, the program's name first, and
-// returns its exit code. SIGINT and SIGTERM end the
-// command's context; a second one kills the process.
+// returns its exit code. SIGINT and SIGTERM end the command's context; a second
+// one ends the process at once, with exitAborted.
 func Main(version string, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		_, _ = io.WriteString(os.Stderr, "talos: ended at once by a second signal\n")
+		os.Exit(exitAborted)
+	}()
 	// Writing to a closed pipe is an error then, not the end of the process: a
 	// node must survive the end of whoever read its log.
 	signal.Ignore(syscall.SIGPIPE)

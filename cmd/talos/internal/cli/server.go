@@ -5,18 +5,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/cmd/talos/internal/config"
 	"github.com/talos-log/talos/cmd/talos/internal/node"
-	"github.com/talos-log/talos/cmd/talos/internal/stores"
 )
 
 func newServer(p program) *cobra.Command {
-	var (
-		flags     nodeFlags
-		etcd      []string
-		store     string
-		nodeID    string
-		advertise string
-	)
+	var flags nodeFlags
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run a node over an etcd cluster and a store",
@@ -26,30 +20,30 @@ One node is active and owns all partitions. Every further node over the same
 etcd waits as a standby: it answers clients with the active node's address, and
 takes over when that one ends.
 
-The node ends cleanly on SIGINT (Ctrl-C) and SIGTERM, and logs to standard
-error.`,
-		Example: "  talos server --etcd etcd1:2379,etcd2:2379,etcd3:2379 --store hdfs://namenode:8020/talos --listen 0.0.0.0:7070",
+On SIGINT (Ctrl-C) and SIGTERM the node hands its partitions over and ends with 0,
+within --drain-timeout; a second signal ends it at once. It logs to standard
+error.
+
+Each setting may stand in the file of --config, in the environment
+(TALOS_SERVER_...) or in a flag; docs/configuration.md lists them all. Beyond
+loopback, TLS and access control are needed, or --insecure.`,
+		Example: `  talos server --config talos.yaml
+  talos server --etcd etcd1:2379,etcd2:2379,etcd3:2379 --store hdfs://namenode:8020/talos`,
 		Args:    exactArgs(),
 		GroupID: groupNode,
 	}
-	cmd.Flags().StringSliceVar(&etcd, "etcd", nil, "`HOST:PORT,...` of etcd's members (needed)")
-	cmd.Flags().StringVar(&store, "store", "", "`URL` of the store for the segments (needed): "+stores.Forms)
-	cmd.Flags().StringVar(&nodeID, "node-id", "",
-		"`ID` that is unique in the cluster, and the same after a restart (default the advertised address)")
-	cmd.Flags().StringVar(&advertise, "advertise", "",
-		"`HOST:PORT` as clients reach --listen (default that address, or the host's name if it is 0.0.0.0)")
-	flags.add(cmd)
+	flags.add(cmd, config.Server)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		for name, missing := range map[string]bool{"--etcd": len(etcd) == 0, "--store": store == ""} {
-			if missing {
-				return &usageError{text: name + " is missing", hint: seeHelp(cmd)}
-			}
+		cfg, c, err := flags.node(p, cmd.ErrOrStderr())
+		if err != nil {
+			return err
 		}
-		return nodeFault(node.Run(cmd.Context(), node.Config{
-			Backing: node.External(store, etcd), Listen: flags.listen, HTTP: flags.http,
-			Advertise: advertise, ID: nodeID,
-			Version: p.version, Logger: flags.logger(cmd.ErrOrStderr()),
-		}))
+		etcd, err := c.Etcd.Client()
+		if err != nil {
+			return err
+		}
+		cfg.Backing = node.External(c.Store, etcd)
+		return nodeFault(node.Run(cmd.Context(), cfg))
 	}
 	return cmd
 }

@@ -100,19 +100,20 @@ func Folder(data, store string) Backing {
 }
 
 // External keeps segments in a store that all nodes see, and metadata in an etcd
-// cluster.
-func External(store string, endpoints []string) Backing {
+// cluster, which must answer within cfg.DialTimeout.
+func External(store string, cfg etcd.Config) Backing {
 	return func(ctx context.Context, logger *slog.Logger) (*Parts, error) {
-		p := &Parts{}
-		if err := p.openStore(ctx, store, logger); err != nil {
+		kv, err := etcd.Open(cfg)
+		if err != nil {
 			return nil, err
 		}
-		kv, err := etcd.Open(etcd.Config{Endpoints: endpoints})
-		if err != nil {
+		p := &Parts{kv: kv, closers: []func() error{kv.Close}}
+		if err := kv.Check(ctx); err != nil {
 			return nil, errors.Join(err, p.close())
 		}
-		p.kv = kv
-		p.closers = append(p.closers, kv.Close)
+		if err := p.openStore(ctx, store, logger); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
 		return p, nil
 	}
 }

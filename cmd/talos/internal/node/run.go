@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server"
+	"github.com/talos-log/talos/talos/server/access"
 )
 
 // readyPoll is how often a starting node is asked whether it serves yet.
@@ -32,6 +35,12 @@ type Config struct {
 	ID      string
 	Version string
 	Logger  *slog.Logger
+	// TLS, Access, Limits, Capacity and Drain are server.Config's.
+	TLS      *tls.Config
+	Access   *access.Guard
+	Limits   talos.Limits
+	Capacity server.Capacity
+	Drain    time.Duration
 	// Started is called once, when the node serves for the first time; from then on
 	// requests are answered. It may be nil.
 	Started func(Addresses)
@@ -84,6 +93,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		NodeID: id, Address: advertise, Version: cfg.Version,
 		Store: parts.store, Meta: meta, Logger: cfg.Logger,
 		Registerer: registry, Gatherer: registry,
+		TLS: cfg.TLS, Access: cfg.Access, Limits: cfg.Limits, Capacity: cfg.Capacity, Drain: cfg.Drain,
 	})
 	if err != nil {
 		return err

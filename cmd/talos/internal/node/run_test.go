@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/coordinator/embedded"
+	"github.com/talos-log/talos/coordinator/etcd"
 	"github.com/talos-log/talos/talos"
 	"go.uber.org/goleak"
 )
@@ -71,7 +72,7 @@ func TestSecondNodeIsAStandby(t *testing.T) {
 	server, err := embedded.Start(t.Context(), filepath.Join(t.TempDir(), "etcd"), nowhere)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Close()) }()
-	backing := External(filepath.Join(t.TempDir(), "store"), []string{server.Endpoint()})
+	backing := External(filepath.Join(t.TempDir(), "store"), etcd.Config{Endpoints: []string{server.Endpoint()}})
 
 	_, stopFirst := start(t, Config{Backing: backing, Listen: "127.0.0.1:0"})
 
