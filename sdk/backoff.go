@@ -41,7 +41,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func patiently(ctx context.Context, op, subject string, f func() error) error {
 	for failures := 0; ; failures++ {
 		err := f()
-		if err == nil || !talos.Retryable(err) || talos.KindOf(err) == talos.Unavailable || ctx.Err() != nil {
+		if err == nil || !talos.Retryable(err) || unreachable(talos.KindOf(err)) || ctx.Err() != nil {
 			return err
 		}
 		if !pause(ctx, backoffAfter(failures)) {

@@ -36,7 +36,7 @@ func (c *Client) anyNode(ctx context.Context, what call, f func(ctx context.Cont
 		if ctx.Err() != nil || c.ctx.Err() != nil {
 			return err
 		}
-		if result == nil || talos.KindOf(result) == talos.Unavailable {
+		if result == nil || unreachable(talos.KindOf(result)) {
 			result = err // a node's own words say more than that another one is away
 		}
 		switch kind := talos.KindOf(err); {
@@ -48,7 +48,7 @@ func (c *Client) anyNode(ctx context.Context, what call, f func(ctx context.Cont
 		case kind == talos.NotServing:
 		case sent && what.changes:
 			return err
-		case kind == talos.Unavailable, kind == talos.MetaUnavailable, kind == talos.Incompatible:
+		case unreachable(kind), kind == talos.MetaUnavailable, kind == talos.Incompatible:
 		default:
 			return err
 		}
@@ -87,7 +87,7 @@ func (c *Client) oneNode(
 // learnFrom forgets who answers at an address when that may have changed.
 func (c *Client) learnFrom(p *peer, err error) {
 	switch talos.KindOf(err) {
-	case talos.Unavailable, talos.NotOwner, talos.Incompatible:
+	case talos.Unavailable, talos.Untrusted, talos.NotOwner, talos.Incompatible:
 		p.node.Store(nil)
 		c.book.failed(p.address)
 	default:

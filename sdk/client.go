@@ -54,6 +54,7 @@ type clientConfig struct {
 	dialer           func(context.Context, string) (net.Conn, error)
 	metadataInterval time.Duration
 	protocols        talos.Protocols
+	security
 }
 
 // WithLogger sets where the client tells of lost and regained connections; by
@@ -110,6 +111,10 @@ func Dial(addresses string, opts ...Option) (*Client, error) {
 	c := &Client{cfg: cfg, peers: newPeers(cfg)}
 	for i := range seeds {
 		seeds[i] = strings.TrimSpace(seeds[i])
+		if err := cfg.security.check(seeds[i]); err != nil {
+			_ = c.peers.close() // nobody has used them
+			return nil, err
+		}
 		p, err := c.peers.take(seeds[i])
 		if err != nil {
 			_ = c.peers.close() // nobody has used them

@@ -56,9 +56,10 @@ func statusError(op, subject string, err error) error {
 	case codes.Unimplemented, codes.InvalidArgument, codes.ResourceExhausted, codes.OutOfRange:
 		kind = talos.InvalidRequest
 	case codes.Unauthenticated, codes.PermissionDenied:
-		kind = talos.InvalidConfig
+		kind = talos.Unauthenticated
 	default:
 		// The rest is a connection that broke, in one of several wordings.
+		return brokenConnection(op, subject, s.Message())
 	}
 	return &talos.Error{Kind: kind, Op: op, Subject: subject, Cause: errors.New(s.Message())}
 }

@@ -118,7 +118,7 @@ func (c *Client) offsetsOf(
 		err = c.anyNode(ctx, what, list)
 	} else {
 		_, err = c.oneNode(ctx, address, what, list)
-		if talos.KindOf(err) == talos.Unavailable {
+		if unreachable(talos.KindOf(err)) {
 			// Another node named it: the partition will move, or it comes back.
 			err = &talos.Error{
 				Kind: talos.NotServing, Op: what.op, Subject: what.subject,

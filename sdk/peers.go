@@ -12,7 +12,6 @@ import (
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 )
@@ -119,10 +118,12 @@ func (s *peers) dial(address string) (*peer, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return nil, &talos.Error{Kind: talos.Unavailable, Op: "sdk.Dial", Subject: address, Detail: "an address is host:port", Cause: err}
 	}
+	if err := s.cfg.security.check(address); err != nil {
+		return nil, err
+	}
 	states := statesProtocols(s.cfg.protocols)
 	target := address
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: minReconnect, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxReconnect},
 			MinConnectTimeout: connectTimeout,
@@ -131,6 +132,7 @@ func (s *peers) dial(address string) (*peer, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(talos.DefaultLimits().ResponseBytes())),
 		grpc.WithUnaryInterceptor(states.unary), grpc.WithStreamInterceptor(states.stream),
 	}
+	options = append(options, s.cfg.security.options()...)
 	if s.cfg.dialer != nil {
 		target = "passthrough:///" + address
 		options = append(options, grpc.WithContextDialer(s.cfg.dialer))

@@ -35,7 +35,7 @@ func (c *Client) ServerVersion(ctx context.Context) (ServerVersion, error) {
 		if err = c.callError(ctx, op, "", err); result == nil {
 			result = err
 		}
-		if talos.KindOf(err) != talos.Unavailable || ctx.Err() != nil {
+		if !unreachable(talos.KindOf(err)) || ctx.Err() != nil {
 			return ServerVersion{}, err
 		}
 	}

@@ -85,7 +85,7 @@ func (n *Node) newRPCServer() *grpc.Server {
 		grpc.ForceServerCodecV2(answerCodec{encoding.GetCodecV2(proto.Name)}),
 	}
 	if n.cfg.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(n.cfg.TLS)))
+		options = append(options, grpc.Creds(explaining{credentials.NewTLS(n.cfg.TLS)}))
 	}
 	s := grpc.NewServer(options...)
 	talosv1.RegisterLogServer(s, &logService{node: n})

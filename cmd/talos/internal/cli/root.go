@@ -32,6 +32,7 @@ type program struct {
 type settings struct {
 	server  string
 	timeout time.Duration
+	secureFlags
 }
 
 func newRoot(p program) *cobra.Command {
@@ -64,6 +65,7 @@ Then, in another terminal:             talos topic create logs --partitions 4
 			"`HOST:PORT` of a node, or of several, separated by commas (default "+defaultServer+", or the environment's "+serverEnv+")")
 		cmd.PersistentFlags().DurationVar(&s.timeout, "timeout", defaultTimeout,
 			"wait up to `DURATION` for a node's answer")
+		s.secureFlags.add(cmd.PersistentFlags())
 		root.AddCommand(cmd)
 	}
 	segments := newSegment()
@@ -93,7 +95,11 @@ func (s *settings) address() (address string, named bool) {
 // dial makes a client; it does not wait for the node.
 func (s *settings) dial() (*sdk.Client, error) {
 	address, _ := s.address()
-	client, err := sdk.Dial(address)
+	options, err := s.secureFlags.options()
+	if err != nil {
+		return nil, err
+	}
+	client, err := sdk.Dial(address, options...)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", address, err)
 	}
