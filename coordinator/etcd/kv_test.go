@@ -193,3 +193,36 @@ func TestKV_WaitIsNotTroubledByCompaction(t *testing.T) {
 	put(t, kv, coordinator.Delete("/a"))
 	require.NoError(t, <-done)
 }
+
+// Clusters with prefixes of their own share an etcd without seeing each other.
+func TestKV_PrefixesKeepClustersApart(t *testing.T) {
+	server := startEtcd(t)
+	prefixed := func(prefix string) *KV {
+		kv, err := open(Config{Endpoints: []string{server.Endpoint()}, SessionTTL: shortTTL, Prefix: prefix}, bootTime)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, kv.Close()) })
+		return kv
+	}
+	a, b, bare := prefixed("/a"), prefixed("/b"), prefixed("")
+	session := openSession(t, a)
+	put(t, a, coordinator.PutBound("/key", []byte("of a"), session.ID()))
+	found, err := b.List(t.Context(), "/")
+	require.NoError(t, err)
+	require.Empty(t, found)
+	found, err = a.List(t.Context(), "/")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "/key", found[0].Key)
+	loaded, err := bare.Load(t.Context(), "/a/key", "/key")
+	require.NoError(t, err)
+	require.Equal(t, "of a", string(loaded[0].Value))
+	require.Zero(t, loaded[1].Revision)
+
+	revision, err := b.Commit(t.Context(), []coordinator.Cond{{Key: "/key"}}, []coordinator.Op{coordinator.Put("/key", nil)})
+	require.NoError(t, err)
+	require.NotZero(t, revision, "b has no such key yet")
+	waited := make(chan error, 1)
+	go func() { waited <- a.Wait(t.Context(), "/key", found[0].Revision) }()
+	require.NoError(t, session.Close(t.Context()))
+	require.NoError(t, <-waited)
+}
