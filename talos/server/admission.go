@@ -70,6 +70,9 @@ func (n *Node) mayEnter(ctx context.Context, info *tap.Info) error {
 
 // hangUp closes a connection that does harm.
 func (n *Node) hangUp(conn *connection, why string) {
+	if !conn.spoil() {
+		return
+	}
 	n.metrics.hungUp.Inc()
 	n.cfg.Logger.Warn("connection closed", "client", conn.Conn.RemoteAddr().String(), "reason", why)
 	// It may have ended meanwhile; nothing is lost.

@@ -87,7 +87,7 @@ func TestAClientCannotTakeTheMemoryOfAll(t *testing.T) {
 		}
 		synctest.Wait()
 		require.False(t, n.answerBytes.TryAcquire(int64(DefaultCapacity().AnswerBytes)))
-		most := int64(leastAnswerBytes(talos.DefaultLimits()))
+		most := int64(LeastAnswerBytes(talos.DefaultLimits()))
 		require.True(t, n.answerBytes.TryAcquire(int64(DefaultCapacity().AnswerBytes)-most))
 		n.answerBytes.Release(int64(DefaultCapacity().AnswerBytes) - most)
 		require.NotEmpty(t, n.fetch(t, topic.GetId(), 0, 0, patience).GetBatches(), "others are served")

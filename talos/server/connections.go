@@ -102,6 +102,8 @@ type connection struct {
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
+	// spoiled says that the node closes it for what the client does.
+	spoiled bool
 	leases map[*lease]struct{}
 }
 
@@ -120,6 +122,17 @@ func (c *connection) Close() error {
 	}
 	c.leave()
 	return c.Conn.Close()
+}
+
+// spoil tells the first caller that the connection, which lives, is to be closed.
+func (c *connection) spoil() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.spoiled {
+		return false
+	}
+	c.spoiled = true
+	return true
 }
 
 // add keeps a lease until the connection ends; false if it has ended.

@@ -51,7 +51,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, metrics: newMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta},
 		producerIDs: coordinator.NewProducerIDs(cfg.Meta), grpcHealth: health.NewServer(),
 		produceBytes: semaphore.NewWeighted(int64(max(cfg.Capacity.ProduceBytes, cfg.Limits.BatchBytes()))),
-		answerBytes:  semaphore.NewWeighted(int64(max(cfg.Capacity.AnswerBytes, leastAnswerBytes(cfg.Limits)))),
+		answerBytes:  semaphore.NewWeighted(int64(max(cfg.Capacity.AnswerBytes, LeastAnswerBytes(cfg.Limits)))),
 		calls:        semaphore.NewWeighted(int64(cfg.Capacity.Streams)),
 		longPolls:    make(chan struct{}, cfg.Capacity.LongPolls),
 		closing:      make(chan struct{}),

@@ -101,11 +101,12 @@ func (n *Node) newRPCServer() *grpc.Server {
 	return s
 }
 
-// leastAnswerBytes is what memory for answers must have room for: any one of them.
-func leastAnswerBytes(l talos.Limits) int { return max(l.ResponseBytes(), describeBytes) }
+// LeastAnswerBytes is what Capacity.AnswerBytes and ConnectionAnswerBytes must have
+// room for: any one answer. Lower values are raised to it.
+func LeastAnswerBytes(l talos.Limits) int { return max(l.ResponseBytes(), describeBytes) }
 
 func (n *Node) connectionAnswerBytes() int64 {
-	return int64(max(n.cfg.Capacity.ConnectionAnswerBytes, leastAnswerBytes(n.cfg.Limits)))
+	return int64(max(n.cfg.Capacity.ConnectionAnswerBytes, LeastAnswerBytes(n.cfg.Limits)))
 }
 
 // refuseConnection tells of a connection beyond a limit.

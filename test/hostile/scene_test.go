@@ -1,11 +1,14 @@
 package hostile_test
 
 import (
+	"log/slog"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/coordinator/embedded"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
@@ -49,11 +52,21 @@ type scene struct {
 
 // newScene starts a node. When the test ends the node must still do its work,
 // and must neither have panicked nor have taken much memory.
-func newScene(t *testing.T) *scene {
+//
+// With args it is `talos server` with these, over an etcd in the test's process.
+func newScene(t *testing.T, args ...string) *scene {
 	t.Helper()
 	binary, err := program.Binary()
 	require.NoError(t, err)
-	s := &scene{t: t, node: process.New(t, process.Config{Binary: binary, Data: t.ArtifactDir()})}
+	cfg := process.Config{Binary: binary, Data: t.ArtifactDir()}
+	if len(args) > 0 {
+		etcd, err := embedded.Start(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, etcd.Close()) })
+		cfg.Server = true
+		cfg.Args = append([]string{"--etcd", etcd.Endpoint(), "--store", "file://" + cfg.Data}, args...)
+	}
+	s := &scene{t: t, node: process.New(t, cfg)}
 	s.node.Start()
 	s.conn, err = grpc.NewClient("passthrough:///"+s.node.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(talos.DefaultLimits().ResponseBytes())))
@@ -81,6 +94,24 @@ func newScene(t *testing.T) *scene {
 		}
 	})
 	return s
+}
+
+// settings makes a configuration file.
+func settings(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "talos.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// works tells whether the node answers at all.
+func (s *scene) works() bool {
+	ctx, cancel := contextWithTimeout()
+	defer cancel()
+	client := s.dial()
+	_, err := client.Topics(ctx)
+	require.NoError(s.t, client.Close())
+	return err == nil
 }
 
 func (s *scene) dial() *sdk.Client {

@@ -175,6 +175,15 @@ func handshake(t *testing.T, address string) *http2Conn {
 func (h *http2Conn) beginCall(t *testing.T, stream uint32, method string) {
 	t.Helper()
 	h.header.Reset()
+	h.beginHeaders(t, method)
+	require.NoError(t, h.framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: stream, BlockFragment: h.header.Bytes(), EndHeaders: true,
+	}))
+}
+
+// beginHeaders encodes the headers of a call.
+func (h *http2Conn) beginHeaders(t *testing.T, method string) {
+	t.Helper()
 	for _, f := range [][2]string{
 		{":method", "POST"},
 		{":scheme", "http"},
@@ -185,9 +194,6 @@ func (h *http2Conn) beginCall(t *testing.T, stream uint32, method string) {
 	} {
 		require.NoError(t, h.encode.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
 	}
-	require.NoError(t, h.framer.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: stream, BlockFragment: h.header.Bytes(), EndHeaders: true,
-	}))
 }
 
 func (h *http2Conn) data(t *testing.T, stream uint32, p []byte) {

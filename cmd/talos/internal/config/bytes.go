@@ -24,6 +24,13 @@ func (b Bytes) MarshalText() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(b), 10), nil
 }
 
+// textOf is b as it is written in a file.
+func textOf(b Bytes) string {
+	// It never fails.
+	text, _ := b.MarshalText()
+	return string(text)
+}
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	number, unit := string(text), Bytes(1)

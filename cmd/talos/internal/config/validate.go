@@ -181,6 +181,9 @@ func (v *validator) limits() {
 	l := v.Limits
 	v.need(l.RecordBytes == 0 || l.RecordBytes >= minRecordBytes && l.RecordBytes <= talos.DefaultRecordBytes,
 		"limits.record_bytes is %d: want %d to %d bytes, which is what clients are ready for", l.RecordBytes, minRecordBytes, talos.DefaultRecordBytes)
+	least := Bytes(server.LeastAnswerBytes(talos.DefaultLimits()))
+	v.need(l.ConnectionAnswerBytes <= 0 || l.ConnectionAnswerBytes >= least,
+		"limits.connection_answer_bytes is %s: want room for one answer, %d bytes", textOf(l.ConnectionAnswerBytes), least)
 	v.need(l.ConnectionsPerAddress <= l.Connections, "limits.connections_per_address is above limits.connections")
 	v.need(l.ConnectionAnswerBytes <= l.AnswerBytes, "limits.connection_answer_bytes is above limits.answer_bytes")
 	v.need(v.DrainTimeout >= time.Second, "drain_timeout is %v: want at least 1s (the default is %v)", v.DrainTimeout, server.DefaultDrain)

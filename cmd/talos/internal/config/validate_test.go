@@ -78,9 +78,10 @@ func TestValidate(t *testing.T) {
 			c.Limits.Streams, c.Limits.AnswerBytes, c.Limits.AnswerTimeout = 0, 0, 1
 			c.Limits.RecordBytes, c.Limits.ConnectionsPerAddress = 2<<20, c.Limits.Connections+1
 			c.DrainTimeout, c.Etcd.DialTimeout = time.Millisecond, 0
+			c.Limits.ConnectionAnswerBytes = 1 << 20
 		}, []string{
 			"etcd.dial_timeout is 0s", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
-			"limits.answer_timeout is 1ns: want at least 100ms", "limits.record_bytes is 2097152", "limits.connections_per_address is above",
+			"limits.answer_timeout is 1ns: want at least 100ms", "limits.record_bytes is 2097152", "limits.connection_answer_bytes is 1MiB: want room for one answer", "limits.connections_per_address is above",
 			"limits.connection_answer_bytes is above", "drain_timeout is 1ms",
 		}},
 	} {
