@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/talos-log/talos/test/certs"
 )
 
 // The test binary is also the program: scripts and tests run it as a process of
@@ -36,6 +38,8 @@ const raceOptions = "atexit_sleep_ms=20"
 //	node kill            ends it with SIGKILL
 //	exits CODE CMD...    runs a command that must end with this exit code
 //	bytes FILE "TEXT"    writes a file; TEXT is quoted as in Go
+//	certificates         makes ca.pem, node.pem, node-key.pem, client.pem and
+//	                     client-key.pem; stranger.pem is another authority
 //	fetch URL            gets a page; its status must be 200
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -52,8 +56,25 @@ func TestScripts(t *testing.T) {
 			"exits": cmdExits,
 			"bytes": cmdBytes,
 			"fetch": cmdFetch,
+			"certificates": func(ts *testscript.TestScript, _ bool, _ []string) {
+				makeCertificates(t, ts)
+			},
 		},
 	})
+}
+
+func makeCertificates(t *testing.T, ts *testscript.TestScript) {
+	authority := certs.NewAuthority(t)
+	for name, a := range map[string]*certs.Authority{"ca.pem": authority, "stranger.pem": certs.NewAuthority(t)} {
+		text, err := os.ReadFile(a.File())
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(name), text, 0o600))
+	}
+	pair := func(name string) certs.Pair {
+		return certs.Pair{Certificate: ts.MkAbs(name + ".pem"), Key: ts.MkAbs(name + "-key.pem")}
+	}
+	authority.IssueTo(pair("node"), certs.Server("127.0.0.1"))
+	authority.IssueTo(pair("client"), certs.Client("client"))
 }
 
 // scriptNode is the node of one script.

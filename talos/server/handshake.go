@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -26,10 +28,16 @@ func (e explaining) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 	open := &keptOpen{Conn: raw, keep: true}
 	conn, info, err := e.TransportCredentials.ServerHandshake(open)
 	open.keep = false
-	if err != nil {
+	if err == nil {
+		return conn, info, nil
+	}
+	var noTLS tls.RecordHeaderError
+	if !errors.As(err, &noTLS) { // who speaks no TLS does not understand an alert
 		linger(raw)
 	}
-	return conn, info, err
+	// The handshake's error is the one to tell.
+	_ = raw.Close()
+	return nil, nil, err
 }
 
 // Clone implements credentials.TransportCredentials.
@@ -37,14 +45,12 @@ func (e explaining) Clone() credentials.TransportCredentials {
 	return explaining{e.TransportCredentials.Clone()}
 }
 
-// linger reads on for a while, and closes.
+// linger reads on for a while.
 func linger(conn net.Conn) {
 	if conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 		// Until the client hangs up, which is what is waited for.
 		_, _ = io.Copy(io.Discard, io.LimitReader(conn, lingerBytes))
 	}
-	// The handshake's error is the one to tell.
-	_ = conn.Close()
 }
 
 // keptOpen is not closed while keep is set. The goroutine of the handshake alone

@@ -4,13 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/cmd/talos/internal/config"
 	"github.com/talos-log/talos/talos"
 )
+
+func TestASecondSignalAborts(t *testing.T) {
+	signals, calls, ended := make(chan os.Signal), make(chan string, 2), make(chan struct{})
+	go func() {
+		defer close(ended)
+		obey(signals, func() { calls <- "end" }, func() { calls <- "abort" })
+	}()
+	signals <- syscall.SIGTERM
+	require.Equal(t, "end", <-calls)
+	require.Empty(t, calls)
+	signals <- syscall.SIGTERM
+	require.Equal(t, "abort", <-calls)
+	<-ended
+}
 
 func TestReport(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -49,6 +65,10 @@ func TestReport(t *testing.T) {
 		"advice of its own": {
 			&hintedError{error: &talos.Error{Kind: talos.UndecodableBatch, Subject: "logs/1"}, hint: "go on behind it"}, 6,
 			"talos: logs/1: a record batch can't be decoded\nhint: go on behind it\n",
+		},
+		"all faults of a configuration": {
+			config.Faults{errors.New("a.yaml:1: one"), errors.New("two")}, 5,
+			"talos: the configuration has 2 faults:\n  a.yaml:1: one\n  two\nhint: " + talos.InvalidConfig.Class().Hint + "\n",
 		},
 		"an error from elsewhere has no hint": {
 			errors.New("open x: no such file"), 1, "talos: open x: no such file\n",

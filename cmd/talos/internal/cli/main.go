@@ -16,13 +16,10 @@ func Main(version string, args []string) int {
 	defer cancel()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
+	go obey(signals, cancel, func() {
 		_, _ = io.WriteString(os.Stderr, "talos: ended at once by a second signal\n")
 		os.Exit(exitAborted)
-	}()
+	})
 	// Writing to a closed pipe is an error then, not the end of the process: a
 	// node must survive the end of whoever read its log.
 	signal.Ignore(syscall.SIGPIPE)
@@ -35,4 +32,12 @@ func Main(version string, args []string) int {
 	err := root.ExecuteContext(ctx)
 	report(os.Stderr, err)
 	return exitCode(err)
+}
+
+// obey calls end at the first signal and abort at the second.
+func obey(signals <-chan os.Signal, end, abort func()) {
+	<-signals
+	end()
+	<-signals
+	abort()
 }
