@@ -33,11 +33,7 @@ func (f *nodeFlags) add(cmd *cobra.Command, role config.Role) {
 		if s.Flag == "" || role == config.Dev && !slices.Contains(devGroups, group) {
 			continue
 		}
-		usage := s.Doc
-		if s.Arg != "" {
-			usage = "`" + s.Arg + "`: " + usage
-		}
-		flag := cmd.Flags().VarPF(&settingFlag{setting: s, given: f.given, text: s.Text()}, s.Flag, "", usage)
+		flag := cmd.Flags().VarPF(&settingFlag{setting: s, given: f.given, text: s.Text()}, s.Flag, "", s.Doc)
 		if s.IsBool() {
 			flag.NoOptDefVal = "true"
 		}
@@ -70,12 +66,12 @@ func (f *settingFlag) Set(text string) error {
 	return nil
 }
 
-// Type implements pflag.Value.
+// Type implements pflag.Value: what help texts call the value.
 func (f *settingFlag) Type() string {
 	if f.setting.IsBool() {
 		return "bool"
 	}
-	return "value"
+	return f.setting.Arg
 }
 
 // read returns the effective configuration, or all of its faults.

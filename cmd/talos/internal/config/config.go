@@ -30,7 +30,7 @@ type Config struct {
 
 // TLS is the TLS of both ports.
 type TLS struct {
-	Certificate string `yaml:"certificate" flag:"tls-cert" arg:"FILE" example:"/etc/talos/node.pem" doc:"PEM file of the node's certificate, for both ports; read again when it changes, as all files here"`
+	Certificate string `yaml:"certificate" flag:"tls-cert" arg:"FILE" example:"/etc/talos/node.pem" doc:"PEM file of the node's certificate, for both ports; it, the key, client_ca and access.token_file are read again when they change"`
 	Key         string `yaml:"key" flag:"tls-key" arg:"FILE" example:"/etc/talos/node-key.pem" doc:"PEM file of its private key"`
 	ClientCA    string `yaml:"client_ca" flag:"tls-client-ca" arg:"FILE" example:"/etc/talos/clients-ca.pem" doc:"PEM file of the authorities whose client certificates let in (mTLS); needed of each client unless access.token_file is set as well"`
 }
