@@ -54,7 +54,7 @@ type clientConfig struct {
 	dialer           func(context.Context, string) (net.Conn, error)
 	metadataInterval time.Duration
 	protocols        talos.Protocols
-	security
+	security         security
 }
 
 // WithLogger sets where the client tells of lost and regained connections; by

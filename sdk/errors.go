@@ -49,7 +49,7 @@ func statusError(op, subject string, err error) error {
 			return wireError(op, subject, e)
 		}
 	}
-	kind := talos.Unavailable
+	var kind talos.Kind
 	switch s.Code() {
 	case codes.DeadlineExceeded:
 		kind = talos.Timeout

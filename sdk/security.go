@@ -24,17 +24,17 @@ type security struct {
 // WithTLS connects with TLS. cfg says whom to trust (RootCAs; nil means the
 // system's authorities), and holds a client certificate if nodes ask for one. It
 // must not be changed afterwards.
-func WithTLS(cfg *tls.Config) Option { return func(c *clientConfig) { c.tls = cfg } }
+func WithTLS(cfg *tls.Config) Option { return func(c *clientConfig) { c.security.tls = cfg } }
 
 // WithToken sends a bearer token with every call. Without TLS it is sent on
 // loopback only: Dial returns InvalidConfig otherwise, see WithTokenInClear.
 func WithToken(token string) Option {
-	return func(c *clientConfig) { c.token, c.tokenSet = token, true }
+	return func(c *clientConfig) { c.security.token, c.security.tokenSet = token, true }
 }
 
 // WithTokenInClear lets the token of WithToken go without TLS, so that everybody
 // on the way can read it, and use it.
-func WithTokenInClear() Option { return func(c *clientConfig) { c.inClear = true } }
+func WithTokenInClear() Option { return func(c *clientConfig) { c.security.inClear = true } }
 
 // check returns InvalidConfig if the node's address and the options don't go
 // together.

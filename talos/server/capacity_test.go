@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // with sets limits of a node.
@@ -196,17 +194,4 @@ func TestConnectionsBeyondTheLimitsAreClosed(t *testing.T) {
 	require.Equal(t, []string{"connections per address", "connections"}, refused)
 	require.Zero(t, l.open)
 	require.Empty(t, l.byAddress)
-}
-
-// dialWith connects to a node's RPC port with options of gRPC.
-func (n *testNode) dialWith(t *testing.T, options ...grpc.DialOption) *grpc.ClientConn {
-	t.Helper()
-	if len(options) == 0 {
-		options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	}
-	conn, err := grpc.NewClient("passthrough:n1.example", append(options,
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return n.rpc.DialContext(ctx) }))...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, conn.Close()) })
-	return conn
 }

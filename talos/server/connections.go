@@ -104,7 +104,7 @@ type connection struct {
 	closed bool
 	// spoiled says that the node closes it for what the client does.
 	spoiled bool
-	leases map[*lease]struct{}
+	leases  map[*lease]struct{}
 }
 
 // RemoteAddr leads from a call's peer to its connection: see connectionOf.

@@ -21,7 +21,9 @@ const (
 // client sends its first request before it knows whether its certificate is
 // taken; a connection that is closed with something unread is reset, and the
 // alert that says why is lost.
-type explaining struct{ credentials.TransportCredentials }
+type explaining struct {
+	credentials.TransportCredentials
+}
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (e explaining) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {

@@ -67,7 +67,8 @@ func TestReport(t *testing.T) {
 			"talos: logs/1: a record batch can't be decoded\nhint: go on behind it\n",
 		},
 		"all faults of a configuration": {
-			config.Faults{errors.New("a.yaml:1: one"), errors.New("two")}, 5,
+			config.Faults{errors.New("a.yaml:1: one"), errors.New("two")},
+			5,
 			"talos: the configuration has 2 faults:\n  a.yaml:1: one\n  two\nhint: " + talos.InvalidConfig.Class().Hint + "\n",
 		},
 		"an error from elsewhere has no hint": {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,7 +16,7 @@ func Main(version string, args []string) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go obey(signals, cancel, func() {
-		_, _ = io.WriteString(os.Stderr, "talos: ended at once by a second signal\n")
+		_, _ = os.Stderr.WriteString("talos: ended at once by a second signal\n")
 		os.Exit(exitAborted)
 	})
 	// Writing to a closed pipe is an error then, not the end of the process: a

@@ -32,7 +32,7 @@ type program struct {
 type settings struct {
 	server  string
 	timeout time.Duration
-	secureFlags
+	secure  secureFlags
 }
 
 func newRoot(p program) *cobra.Command {
@@ -65,7 +65,7 @@ Then, in another terminal:             talos topic create logs --partitions 4
 			"`HOST:PORT` of a node, or of several, separated by commas (default "+defaultServer+", or the environment's "+serverEnv+")")
 		cmd.PersistentFlags().DurationVar(&s.timeout, "timeout", defaultTimeout,
 			"wait up to `DURATION` for a node's answer")
-		s.secureFlags.add(cmd.PersistentFlags())
+		s.secure.add(cmd.PersistentFlags())
 		root.AddCommand(cmd)
 	}
 	segments := newSegment()
@@ -95,7 +95,7 @@ func (s *settings) address() (address string, named bool) {
 // dial makes a client; it does not wait for the node.
 func (s *settings) dial() (*sdk.Client, error) {
 	address, _ := s.address()
-	options, err := s.secureFlags.options()
+	options, err := s.secure.options()
 	if err != nil {
 		return nil, err
 	}
