@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,9 @@ import (
 // rawConn speaks HTTP/2 by hand, and opens no window: what it is sent beyond the
 // first 64 KiB stays in the node. It reads frames only to throw them away.
 type rawConn struct {
-	conn   net.Conn
+	conn net.Conn
+
+	mu     sync.Mutex // guards what is written
 	framer *http2.Framer
 	header bytes.Buffer
 	encode *hpack.Encoder
@@ -42,7 +45,10 @@ func rawConnection(t *testing.T, n *testNode) *rawConn {
 			}
 			// A client that is alive, as far as keepalive can tell.
 			if ping, ok := frame.(*http2.PingFrame); ok && !ping.IsAck() {
-				if err := h.framer.WritePing(true, ping.Data); err != nil {
+				h.mu.Lock()
+				err := h.framer.WritePing(true, ping.Data)
+				h.mu.Unlock()
+				if err != nil {
 					return
 				}
 			}
@@ -57,6 +63,8 @@ func rawConnection(t *testing.T, n *testNode) *rawConn {
 
 func (h *rawConn) begin(t *testing.T, stream uint32, method string) {
 	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.header.Reset()
 	for _, f := range [][2]string{
 		{":method", "POST"},
@@ -75,6 +83,8 @@ func (h *rawConn) begin(t *testing.T, stream uint32, method string) {
 
 func (h *rawConn) data(t *testing.T, stream uint32, last bool, p []byte) {
 	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	require.NoError(t, h.framer.WriteData(stream, last, p))
 }
 

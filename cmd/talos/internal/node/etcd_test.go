@@ -50,7 +50,9 @@ func startEtcd(t *testing.T, secure *transport.TLSInfo) (endpoint string) {
 // check opens a client of etcd, and asks.
 func check(t *testing.T, cfg etcd.Config) error {
 	t.Helper()
-	cfg.DialTimeout = dialTime
+	if cfg.DialTimeout == 0 {
+		cfg.DialTimeout = patience
+	}
 	kv, err := etcd.Open(cfg)
 	if err != nil {
 		return err
@@ -84,6 +86,9 @@ func TestAnEtcdThatCannotBeUsedIsToldInWords(t *testing.T) {
 		"a user that it need not":  {etcd.Config{Endpoints: []string{open}, User: "talos", Password: "secret"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if test.kind != "" {
+				test.cfg.DialTimeout = dialTime
+			}
 			err := check(t, test.cfg)
 			if test.kind == "" {
 				require.NoError(t, err)
