@@ -46,7 +46,7 @@ func (e Etcd) Client() (etcd.Config, error) {
 	}
 	secure, err := e.tls()
 	return etcd.Config{
-		Endpoints: e.Endpoints, Prefix: e.Prefix, DialTimeout: e.DialTimeout,
+		Endpoints: e.Endpoints, Prefix: e.Prefix, DialTimeout: e.DialTimeout, SessionTTL: e.SessionTTL,
 		User: e.User, Password: password, TLS: secure,
 	}, err
 }

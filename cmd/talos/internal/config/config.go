@@ -45,6 +45,7 @@ type Etcd struct {
 	Endpoints    []string      `yaml:"endpoints" flag:"etcd" arg:"HOST:PORT,..." example:"[etcd1.example:2379, etcd2.example:2379, etcd3.example:2379]" doc:"etcd's members (needed)"`
 	Prefix       string        `yaml:"prefix" flag:"etcd-prefix" arg:"PREFIX" example:"/team-a" doc:"put before each key, so that several clusters can share an etcd"`
 	DialTimeout  time.Duration `yaml:"dial_timeout" flag:"etcd-dial-timeout" arg:"DURATION" doc:"how long the start waits for etcd"`
+	SessionTTL   time.Duration `yaml:"session_ttl" flag:"session-ttl" arg:"DURATION" doc:"how long what a node owns stays its own when nothing is heard of it anymore, in whole seconds; another one takes over then"`
 	User         string        `yaml:"user" flag:"etcd-user" arg:"NAME" example:"talos" doc:"etcd's user, if it has authentication on"`
 	Password     string        `yaml:"password" secret:"true" doc:"the user's password; better kept in a file"`
 	PasswordFile string        `yaml:"password_file" flag:"etcd-password-file" arg:"FILE" example:"/etc/talos/etcd-password" doc:"file of the user's password; mode 0600 or 0640"`
@@ -82,7 +83,7 @@ func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7070", HTTP: "127.0.0.1:7071",
 		DrainTimeout: server.DefaultDrain, LogLevel: slog.LevelInfo,
-		Etcd: Etcd{DialTimeout: etcd.DefaultDialTimeout},
+		Etcd: Etcd{DialTimeout: etcd.DefaultDialTimeout, SessionTTL: etcd.DefaultSessionTTL},
 		Limits: Limits{
 			RecordBytes: talos.DefaultRecordBytes,
 			Connections: c.Connections, ConnectionsPerAddress: c.ConnectionsPerAddress,

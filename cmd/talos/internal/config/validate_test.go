@@ -42,6 +42,9 @@ func TestValidate(t *testing.T) {
 		"addresses": {func(c *Config) { c.Listen, c.HTTP, c.Advertise = "here", "127.0.0.1:99999", "0.0.0.0:7070" }, []string{
 			`listen is "here": want host:port`, `http is "127.0.0.1:99999"`, `advertise is "0.0.0.0:7070": want the host's name`,
 		}},
+		"a session of half seconds": {func(c *Config) { c.Etcd.SessionTTL = 1500 * time.Millisecond }, []string{
+			"etcd.session_ttl is 1.5s: want whole seconds, at least 1s",
+		}},
 		"the same port twice": {func(c *Config) { c.HTTP = c.Listen }, []string{"http and listen are both 127.0.0.1:7070"}},
 		"open to all": {func(c *Config) { c.Listen, c.HTTP = ":7070", "0.0.0.0:7071" }, []string{
 			"listen is :7070, which others can reach, without TLS: set tls.certificate and tls.key (--tls-cert, --tls-key), " +
