@@ -43,8 +43,8 @@ func Protocol() []Mutant {
 		{
 			Name: "keeps the epoch when the same node restarts",
 			Edits: []Edit{{
-				"test/explore/gate.go", "		w.record.Epoch++\n",
-				"		if n := len(w.owners); n < 2 || w.owners[n-2].name[0] != r.owner.name[0] {\n			w.record.Epoch++\n		}\n",
+				"test/explore/effects.go", "		w.record.Epoch++\n",
+				"		if asker == 0 || asker == len(h.bounds.Owners) || h.bounds.Owners[asker-1] != h.bounds.Owners[asker] {\n			w.record.Epoch++\n		}\n",
 			}},
 			Package: exploring, Test: explorer + "a_restart", Says: broken,
 		},
@@ -72,6 +72,13 @@ func Protocol() []Mutant {
 				"	if s.state != open && s.appended {\n		return storage.ErrDead\n	}\n	s.appended = true\n	s.content.append(p)",
 			}, {
 				"storage/mem/segment.go", "	content content\n}", "	content content\n	appended bool\n}",
+			}},
+			Package: exploring, Test: "TestOwnersTogetherFindTheSame", Says: `expected: 0x4\s+actual  : 0x0`,
+		},
+		{
+			Name: "acknowledges the first append though the segment was recovered",
+			Edits: []Edit{{
+				"test/explore/effects.go", "		return !found || w.files[i].sealed || ", "		return !found || w.files[i].sealed && q.nth > 1 || ",
 			}},
 			Package: exploring, Test: explorer + "three_owners", Says: broken,
 		},
