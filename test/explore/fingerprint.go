@@ -1,9 +1,11 @@
 package explore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -21,6 +23,8 @@ type fingerprint struct {
 	seen map[place]uint64
 	// still: no time will pass anymore.
 	still bool
+	// fault is that there was something it can't write down.
+	fault error
 }
 
 // place is where a pointer leads to; a struct and its first field share the
@@ -75,7 +79,7 @@ func (f *fingerprint) add(v reflect.Value) {
 	case reflect.Chan, reflect.Func:
 		f.nothing(v)
 	default:
-		panic("explore: can't take the fingerprint of a " + v.Type().String())
+		f.fault = fmt.Errorf("can't take the fingerprint of a %v", v.Type())
 	}
 }
 
@@ -167,6 +171,7 @@ func (f *fingerprint) entries(v reflect.Value) {
 		one.add(it.Key())
 		one.add(it.Value())
 		all = append(all, string(one.out))
+		f.fault = cmp.Or(f.fault, one.fault)
 	}
 	slices.Sort(all)
 	for _, one := range all {
@@ -194,7 +199,7 @@ func (q *question) holdsUp() bool {
 
 // fingerprint of an owner at rest, of what its client has in mind, and of what it
 // asks.
-func (l *life) fingerprint(questions []*question) [16]byte {
+func (l *life) fingerprint(questions []*question) ([16]byte, error) {
 	f := fingerprint{seen: map[place]uint64{}, still: l.still}
 	for _, q := range questions {
 		f.number(uint64(q.id))
@@ -202,14 +207,14 @@ func (l *life) fingerprint(questions []*question) [16]byte {
 	log := reflect.ValueOf(l.log)
 	if l.client.gone && !log.Elem().FieldByName("inbox").Elem().FieldByName("refusal").IsNil() {
 		// It is ending, and waits for what runs in the background.
-		return f.sum()
+		return f.sum(), nil
 	}
 	f.number(0)
 	f.add(reflect.ValueOf(l.still))
 	f.add(reflect.ValueOf(l.role))
 	f.add(reflect.ValueOf(&l.client))
 	f.add(log)
-	return f.sum()
+	return f.sum(), f.fault
 }
 
 func (f *fingerprint) sum() [16]byte {

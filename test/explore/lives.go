@@ -57,9 +57,8 @@ type lives struct {
 	ended    *moment
 	moments  uint32
 	contents uint32
-	// Runs and Merged count lives that were lived, and moments that were found to
-	// be others.
-	runs, merged int
+	// runs counts the lives that were lived.
+	runs int
 	// plain leaves moments apart though they are alike.
 	plain bool
 	// fault is the first life that went otherwise than before.
@@ -202,12 +201,14 @@ func (s *lives) turn(l *life, from *moment, what *told) *turn {
 		t.to = s.ended
 		return t
 	}
-	var print [16]byte
+	var key [16]byte
 	atRest := !s.plain && l.atRest(questions)
 	if atRest {
-		print = l.fingerprint(questions)
-		if known := s.resting[print]; known != nil {
-			s.merged++
+		var err error
+		if key, err = l.fingerprint(questions); err != nil {
+			s.fault = cmp.Or(s.fault, err)
+		}
+		if known := s.resting[key]; known != nil {
 			t.to = known
 			return t
 		}
@@ -218,7 +219,7 @@ func (s *lives) turn(l *life, from *moment, what *told) *turn {
 		t.to.from, t.to.told = from, *what
 	}
 	if atRest {
-		s.resting[print] = t.to
+		s.resting[key] = t.to
 	}
 	return t
 }

@@ -38,7 +38,7 @@ func (v verb) canBeLate() bool { return v == doCreate || v == doAppend || v == d
 var errFault = errors.New("explore: injected fault")
 
 // question is one call of an owner's that waits for its answer. Equal questions
-// are one value (see lives.ask), also those of different owners.
+// are one value (see lives.one), also those of different owners.
 type question struct {
 	id   uint32
 	verb verb
@@ -103,7 +103,6 @@ type told struct {
 	failed   reason
 	record   talos.PartitionRecord
 	size     int64
-	sealed   bool
 	content  *content
 	listing  *listing
 	sequence int32

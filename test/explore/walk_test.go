@@ -23,12 +23,12 @@ const walksOfOneHunt = 500
 // TestRandomWalks goes farther, choosing at random. EXPLORE_SEED walks one way
 // again.
 func TestRandomWalks(t *testing.T) {
-	walks, first := 3_000, rand.Uint64()
+	walks, first := 2_000, rand.Uint64()
 	switch {
 	case underRace:
 		walks = 100
 	case os.Getenv("EXPLORE") == "long":
-		walks = 2_000_000
+		walks = 60_000
 	}
 	if text := os.Getenv("EXPLORE_SEED"); text != "" {
 		var err error
