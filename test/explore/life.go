@@ -194,6 +194,8 @@ func (l *life) produce(sequence int32) bool {
 // look reads everything that the log shows, if that has changed since the last
 // time; it runs beside the owner, because reading asks the store.
 func (l *life) look() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	log := l.log
 	if log == nil || l.looking || log.Err() != nil || l.seen == log.Changed() {
 		return
@@ -235,6 +237,26 @@ func (s *shown) read(log *partition.Log) error {
 		}
 	}
 	return nil
+}
+
+// did returns what the owner has said and shown since it was asked last.
+func (l *life) did() ([]saying, *shown) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	said, shows := l.said, l.shows
+	l.said, l.shows = nil, nil
+	return said, shows
+}
+
+// asks returns what it asks.
+func (l *life) asks() []question {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []question
+	for _, w := range l.waiting {
+		all = append(all, w.question)
+	}
+	return all
 }
 
 func (l *life) say(s saying) {

@@ -118,7 +118,7 @@ func (s *lives) live(m *moment, what *told) (t *turn) {
 				s.compare(l, at)
 			}
 		}
-		l.said, l.shows = nil, nil
+		l.did()
 		if what != nil {
 			l.hear(*what)
 		} else {
@@ -168,8 +168,8 @@ func (s *lives) compare(l *life, m *moment) {
 // asked lists the owner's questions; of the appends to one segment only the first.
 func (s *lives) asked(l *life) []*question {
 	var all []*question
-	for _, w := range l.waiting {
-		q := s.one(w.question)
+	for _, q := range l.asks() {
+		q := s.one(q)
 		if i := slices.IndexFunc(all, func(o *question) bool {
 			return q.verb == doAppend && o.verb == doAppend && o.segment == q.segment
 		}); i < 0 {
@@ -194,7 +194,8 @@ func (s *lives) one(q question) *question {
 
 // turn writes down what the owner has just done.
 func (s *lives) turn(l *life, from *moment, what *told) *turn {
-	t := &turn{said: l.said, shows: l.shows}
+	t := &turn{}
+	t.said, t.shows = l.did()
 	over := l.openErr != nil || (l.log != nil && l.log.Err() != nil && l.client.gone)
 	questions := s.asked(l)
 	if over && len(questions) == 0 && !l.looking {

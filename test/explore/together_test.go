@@ -105,7 +105,8 @@ func (s *stage) play(e event, where string) {
 // compare looks whether an owner did what it does alone.
 func (s *stage) compare(l *life, e event, where string) {
 	var want, got, asks, asksAlone []string
-	for _, said := range l.said {
+	saidNow, shows := l.did()
+	for _, said := range saidNow {
 		got = append(got, fmt.Sprint(said))
 		if said.what == sealsSegment {
 			require.NoError(s.t, s.appenders[said.name].Seal(s.t.Context()), where)
@@ -115,11 +116,10 @@ func (s *stage) compare(l *life, e event, where string) {
 		want = append(want, fmt.Sprint(said))
 	}
 	require.Equal(s.t, want, got, where)
-	require.Equal(s.t, e.turn.shows, l.shows, where)
-	l.said, l.shows = nil, nil
-	for _, w := range l.waiting {
-		s.asked[w.question.String()] = w.question
-		asks = append(asks, fmt.Sprint(w.question.String(), w.question.atOnce))
+	require.Equal(s.t, e.turn.shows, shows, where)
+	for _, q := range l.asks() {
+		s.asked[q.String()] = q
+		asks = append(asks, fmt.Sprint(q.String(), q.atOnce))
 	}
 	for _, q := range e.turn.to.questions {
 		asksAlone = append(asksAlone, fmt.Sprint(q.String(), q.atOnce))

@@ -28,6 +28,10 @@ func trace(printed string) string {
 	if !found {
 		return printed
 	}
-	said, _, _ := strings.Cut(after, "Test:")
+	said, rest, _ := strings.Cut(after, "Test:")
+	if _, steps, found := strings.Cut(rest, "Messages:"); found {
+		steps, _, _ = strings.Cut(steps, "--- FAIL")
+		said += steps
+	}
 	return said
 }
