@@ -15,7 +15,7 @@ func Protocol() []Mutant {
 				"partition/active.go", "if err := l.cfg.Records.Swap(ctx, l.rec, next); err != nil {",
 				"old := l.rec\n\tgo func() { _ = l.cfg.Records.Swap(l.ctx, old, next) }()\n\tif err := ctx.Err(); err != nil {",
 			}},
-			Package: exploring, Test: explorer + "three_owners", Says: broken,
+			Package: exploring, Test: explorer + "^three_owners$", Says: broken,
 		},
 		{
 			Name: "lists before it raises",
@@ -30,7 +30,7 @@ func Protocol() []Mutant {
 					"takeOver(ctx context.Context, listing storage.Listing, err error) ([]link, error) {\n",
 				},
 			},
-			Package: exploring, Test: explorer + "three_owners", Says: "is missing; the chain goes from",
+			Package: exploring, Test: explorer + "^three_owners$", Says: "is missing; the chain goes from",
 		},
 		{
 			Name: "derives the chain from the folder alone",
@@ -38,7 +38,7 @@ func Protocol() []Mutant {
 				"partition/chain.go", "	newest := map[talos.SegmentNumber]link{}\n",
 				"	newest := map[talos.SegmentNumber]link{}\n	for _, s := range segments {\n		if name, err := talos.ParseSegmentName(s.Name); err == nil && name.Epoch < rec.Epoch {\n			rec.Tail = max(rec.Tail, name.Number)\n		}\n	}\n",
 			}},
-			Package: exploring, Test: explorer + "one_in_between", Says: broken,
+			Package: exploring, Test: explorer + "^one_in_between_only_looks$", Says: broken,
 		},
 		{
 			Name: "keeps the epoch when the same node restarts",
@@ -46,7 +46,7 @@ func Protocol() []Mutant {
 				"test/explore/effects.go", "		w.record.Epoch++\n",
 				"		if asker == 0 || asker == len(h.bounds.Owners) || h.bounds.Owners[asker-1] != h.bounds.Owners[asker] {\n			w.record.Epoch++\n		}\n",
 			}},
-			Package: exploring, Test: explorer + "a_restart", Says: "etcd seems restored",
+			Package: exploring, Test: explorer + "^a_restart$", Says: "etcd seems restored",
 		},
 		{
 			Name: "removes a segment before what it had made garbage",
@@ -55,14 +55,14 @@ func Protocol() []Mutant {
 			}, {
 				"partition/trim.go", `	"fmt"`, `	"fmt"` + "\n" + `	"slices"`,
 			}},
-			Package: exploring, Test: explorer + "trimming,_one_fault", Says: "which it had made garbage",
+			Package: exploring, Test: explorer + "^trimming,_one_fault$", Says: "which it had made garbage",
 		},
 		{
 			Name: "removes the first segment that counts with those before it",
 			Edits: []Edit{{
 				"partition/trim.go", "case n.Number < rec.Start.Number,", "case n.Number <= rec.Start.Number,",
 			}},
-			Package: exploring, Test: explorer + "trimming", Says: "is removed, and counts under",
+			Package: exploring, Test: explorer + "^trimming$", Says: "is removed, and counts under",
 		},
 		{
 			Name: "answers a duplicate whose original is in flight",
@@ -70,7 +70,7 @@ func Protocol() []Mutant {
 				"partition/append.go", "			l.holder(p, known.Base).answers = append(l.holder(p, known.Base).answers, a)\n",
 				"			a.done(a.result, nil)\n",
 			}},
-			Package: exploring, Test: explorer + "each_record_sent_twice", Says: broken,
+			Package: exploring, Test: explorer + "^each_record_sent_twice$", Says: broken,
 		},
 		{
 			Name: "takes a Create for done that Recover can't stop yet",
@@ -87,21 +87,21 @@ func Protocol() []Mutant {
 			Edits: []Edit{{
 				"test/explore/effects.go", "		return !found || w.files[i].sealed || ", "		return !found || w.files[i].sealed && q.nth > 1 || ",
 			}},
-			Package: exploring, Test: explorer + "three_owners", Says: broken,
+			Package: exploring, Test: explorer + "^three_owners$", Says: broken,
 		},
 		{
 			Name: "tries a name again after an ambiguous create",
 			Edits: []Edit{{
 				"partition/active.go", "		if raised := l.raise(); raised != nil {\n			return raised\n		}\n", "",
 			}},
-			Package: exploring, Test: explorer + "two_owners,_one_fault", Says: "is created a second time",
+			Package: exploring, Test: explorer + "^two_owners,_one_fault$", Says: "is created a second time",
 		},
 		{
 			Name: "drops the producers' state at a roll",
 			Edits: []Edit{{
 				"partition/active.go", "segment.NewWriter(head, l.producers.snapshot(l.acked), at)", "segment.NewWriter(head, nil, at)",
 			}},
-			Package: exploring, Test: explorer + "an_answer_was_lost", Says: broken,
+			Package: exploring, Test: explorer + "^an_answer_was_lost$", Says: broken,
 		},
 		{
 			Name: "serves before earlier appenders are stopped",
@@ -109,21 +109,21 @@ func Protocol() []Mutant {
 				"partition/open.go", "			info, err := l.cfg.Store.Recover(ctx, id)\n",
 				"			info, err := storage.Info{Name: id.Name}, error(nil)\n",
 			}},
-			Package: exploring, Test: explorer + "three_owners", Says: broken,
+			Package: exploring, Test: explorer + "^three_owners$", Says: broken,
 		},
 		{
 			Name: "goes on after somebody else was owner in between",
 			Edits: []Edit{{
 				"partition/active.go", "	case rec.Epoch != l.rec.Epoch+1:", "	case rec.Epoch < l.rec.Epoch+1:",
 			}},
-			Package: exploring, Test: explorer + "the_partition_comes_back", Says: broken,
+			Package: exploring, Test: explorer + "^the_partition_comes_back$", Says: broken,
 		},
 		{
 			Name: "blames the store for what a later owner has done",
 			Edits: []Edit{{
 				"partition/open.go", "		err = l.blame(ctx, err)\n", "",
 			}},
-			Package: exploring, Test: explorer + "two_owners,_one_fault", Says: "can't open the partition",
+			Package: exploring, Test: explorer + "^two_owners,_one_fault$", Says: "can't open the partition",
 		},
 		{
 			Name: "drops a bad frame below an acknowledged offset",
