@@ -271,11 +271,11 @@ func (l *Log) sealActive(why sealReason) {
 	size := a.writer.Size()
 	l.publish(func(v *view) {
 		v.open = nil
-		if why == sealForIdleness {
-			v.tail = tail{}
-		}
 		v.chain = withSize(v.chain, a.name, size)
 	})
+	if why == sealForIdleness {
+		l.tail.clear()
+	}
 	l.inBackground(func() {
 		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 		defer cancel()

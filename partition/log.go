@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Config says which partition to open, and over what. All fields are required.
+// Config says which partition to open, and over what. All fields are required
+// unless they say what nil means.
 type Config struct {
 	// Cluster is the cluster's id; it goes into segment headers.
 	Cluster string
@@ -24,6 +25,9 @@ type Config struct {
 	Store     storage.Store
 	Records   Records
 	Logger    *slog.Logger
+	// Tails is the node's budget for the newest batches in memory; nil means one
+	// of its own.
+	Tails *Tails
 }
 
 // id names the partition; its String is also the folder in the store.
@@ -60,6 +64,7 @@ type Log struct {
 
 	inbox *inbox
 	view  atomic.Pointer[view]
+	tail  *tail
 	// loading makes concurrent readers of a segment load it once.
 	loading singleflight.Group
 	loaded  loadedSegments

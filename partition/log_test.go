@@ -453,7 +453,7 @@ func TestAnIdlePartitionClosesItsSegmentAndForgetsItsTail(t *testing.T) {
 		advance(2 * time.Second)
 		synctest.Wait()
 		require.Nil(t, l.view.Load().open)
-		require.Empty(t, l.view.Load().tail.groups)
+		require.Empty(t, *l.tail.groups.Load())
 		require.Equal(t, []string{"0:x"}, r.values(l, 0))
 		require.Equal(t, talos.Offset(1), r.append(l, plain("y")).Base)
 		require.Equal(t, []string{"0:x", "1:y"}, r.values(l, 0))

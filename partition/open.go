@@ -70,6 +70,9 @@ func (l *Log) blame(ctx context.Context, found error) error {
 }
 
 func newLog(cfg Config) *Log {
+	if cfg.Tails == nil {
+		cfg.Tails = NewTails(0)
+	}
 	id := cfg.id()
 	ctx, stop := context.WithCancelCause(context.Background())
 	traits := cfg.Store.Traits()
@@ -80,7 +83,7 @@ func newLog(cfg Config) *Log {
 	return &Log{
 		cfg: cfg, id: id, maxSize: maxSize, maxAge: maxAge, traits: traits,
 		log:   cfg.Logger.With("topic", string(cfg.Topic.Name), "partition", cfg.Partition),
-		inbox: newInbox(), producers: newProducers(), lastUsed: time.Now(),
+		inbox: newInbox(), tail: newTail(cfg.Tails), producers: newProducers(), lastUsed: time.Now(),
 		ctx: ctx, stop: stop, slots: make(chan struct{}, maxBackground), done: make(chan struct{}),
 	}
 }

@@ -37,7 +37,7 @@ func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]by
 	case offset > v.rng.End:
 		return nil, l.beyondEnd(ctx, offset, v)
 	}
-	if groups, ok := v.tail.from(offset); ok {
+	if groups, ok := l.tail.from(offset, v.rng.End); ok {
 		return readGroups(groups, offset, maxBytes)
 	}
 	i, limit := locate(v.chain, offset, v.rng.End)

@@ -97,13 +97,14 @@ func (l *Log) acknowledge() {
 	l.active.end = p.end
 	l.active.writer.Acknowledged(p.end)
 	l.acked = p.next
+	if len(p.payload) > 0 {
+		// Before readers wake, so that they find it; they see it with the view's end.
+		l.tail.add(group{base: p.base, next: p.next, payload: p.payload})
+	}
 	l.publish(func(v *view) {
 		v.rng.End = p.next
 		open := l.active.describe()
 		v.open = &open
-		if len(p.payload) > 0 {
-			v.tail = v.tail.add(group{base: p.base, next: p.next, payload: p.payload})
-		}
 	})
 	p.answer(l.rec.Epoch)
 }
@@ -169,7 +170,8 @@ func (l *Log) finish(why error) {
 	l.background.Wait()
 	l.stop(why)
 	l.loaded.clear()
-	l.publish(func(v *view) { v.ended, v.open, v.tail = true, nil, tail{} })
+	l.tail.clear()
+	l.publish(func(v *view) { v.ended, v.open = true, nil })
 	close(l.done)
 }
 

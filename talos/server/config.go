@@ -42,6 +42,9 @@ type Config struct {
 	// Access guards the RPC port, and the HTTP port but for /healthz and /readyz;
 	// nil lets everybody in.
 	Access *access.Guard
+	// TailBytes bounds the newest batches that all partitions keep in memory
+	// together, in bytes; 0 means partition.DefaultTailBytes.
+	TailBytes int64
 	// Logger takes the node's log; nil means none.
 	Logger *slog.Logger
 	// Registerer takes the node's metrics until Run returns; nil means none.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/talos"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/health"
@@ -39,6 +40,9 @@ type Node struct {
 	closing chan struct{}
 	// receivers are the goroutines that read from streams of Produce.
 	receivers sync.WaitGroup
+
+	// tails is what all partitions keep in memory for readers at the tail.
+	tails *partition.Tails
 }
 
 // New checks the configuration and makes a node that does nothing yet.
@@ -55,6 +59,7 @@ func New(cfg Config) (*Node, error) {
 		calls:        semaphore.NewWeighted(int64(cfg.Capacity.Streams)),
 		longPolls:    make(chan struct{}, cfg.Capacity.LongPolls),
 		closing:      make(chan struct{}),
+		tails:        partition.NewTails(cfg.TailBytes),
 	}
 	n.publishHealth(false)
 	return n, nil
