@@ -28,6 +28,8 @@ type Config struct {
 	// Tails is the node's budget for the newest batches in memory; nil means one
 	// of its own.
 	Tails *Tails
+	// History is the node's cache of what is in segments; nil means one of its own.
+	History *History
 }
 
 // id names the partition; its String is also the folder in the store.
@@ -67,7 +69,7 @@ type Log struct {
 	tail  *tail
 	// loading makes concurrent readers of a segment load it once.
 	loading singleflight.Group
-	loaded  loadedSegments
+	history *History
 
 	// ctx ends when the log gives up what it does; stop ends it.
 	ctx  context.Context

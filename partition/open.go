@@ -34,6 +34,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		err = l.blame(ctx, err)
 		l.stop(err)
+		l.closeOwn()
 		return nil, err
 	}
 	l.view.Store(&view{
@@ -73,6 +74,10 @@ func newLog(cfg Config) *Log {
 	if cfg.Tails == nil {
 		cfg.Tails = NewTails(0)
 	}
+	history := cfg.History
+	if history == nil {
+		history = NewHistory(0)
+	}
 	id := cfg.id()
 	ctx, stop := context.WithCancelCause(context.Background())
 	traits := cfg.Store.Traits()
@@ -83,7 +88,7 @@ func newLog(cfg Config) *Log {
 	return &Log{
 		cfg: cfg, id: id, maxSize: maxSize, maxAge: maxAge, traits: traits,
 		log:   cfg.Logger.With("topic", string(cfg.Topic.Name), "partition", cfg.Partition),
-		inbox: newInbox(), tail: newTail(cfg.Tails), producers: newProducers(), lastUsed: time.Now(),
+		inbox: newInbox(), tail: newTail(cfg.Tails), history: history, producers: newProducers(), lastUsed: time.Now(),
 		ctx: ctx, stop: stop, slots: make(chan struct{}, maxBackground), done: make(chan struct{}),
 	}
 }

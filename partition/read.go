@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/segment"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
 )
-
-// maxLoaded bounds the segments of one partition whose index is kept in memory
-// for readers of history.
-const maxLoaded = 4
 
 // Read returns whole committed batches, from the one that holds offset on, of
 // maxBytes at the most but at least one. At the end of the log it returns
@@ -119,16 +113,15 @@ func readGroups(groups []group, offset talos.Offset, maxBytes int) ([]byte, erro
 // readSegment reads batches of one segment that lie below limit.
 func (l *Log) readSegment(ctx context.Context, in link, seg openSegment, offset, limit talos.Offset, maxBytes int) ([]byte, error) {
 	id := l.segmentID(in.name)
-	reader, err := l.cfg.Store.Open(ctx, id)
-	if err != nil {
-		return nil, storeError("open", id, err)
-	}
-	defer closeReader(reader)
-	out, err := segment.ReadBatches(ctx, reader, segment.Query{
+	src := source{history: l.history, store: l.cfg.Store, id: id, end: seg.end}
+	out, err := segment.ReadBatches(ctx, src, segment.Query{
 		ID: id.String(), Salt: seg.salt, From: offset, Limit: limit,
 		Pos: seg.index.Find(offset), End: seg.end, MaxBytes: maxBytes,
 	})
 	if err != nil {
+		if talos.KindOf(err) == talos.CorruptSegment {
+			l.history.forget(id)
+		}
 		return nil, storeError("read", id, err)
 	}
 	if len(out) == 0 {
@@ -140,16 +133,11 @@ func (l *Log) readSegment(ctx context.Context, in link, seg openSegment, offset,
 	return out, nil
 }
 
-// closeReader closes what was only read: there is nothing that a failure could
-// have lost.
-func closeReader(r storage.Reader) {
-	_ = r.Close()
-}
-
 // loadForReading returns the index of a segment that is not being written,
 // loading it once for all readers that ask.
 func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (openSegment, error) {
-	if seg, ok := l.loaded.find(in.name, limit); ok {
+	id := l.segmentID(in.name)
+	if seg, ok := l.history.index(id, limit); ok {
 		return seg, nil
 	}
 	key := fmt.Sprintf("%v %d", in.name, limit)
@@ -168,7 +156,7 @@ func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (
 			return openSegment{}, err
 		}
 		seg := openSegment{name: in.name, salt: loaded.Salt, index: loaded.Index, end: loaded.End}
-		l.loaded.keep(seg, limit)
+		l.history.keepIndex(id, limit, seg)
 		return seg, nil
 	})
 	select {
@@ -181,45 +169,4 @@ func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (
 	case <-ctx.Done():
 		return openSegment{}, context.Cause(ctx)
 	}
-}
-
-// loadedSegments keeps the segments that were read last.
-type loadedSegments struct {
-	mu   sync.Mutex // guards kept
-	kept []loadedSegment
-}
-
-// loadedSegment is what was loaded up to a limit: the tail of the chain is
-// loaded again once the log has grown beyond it.
-type loadedSegment struct {
-	openSegment
-	limit talos.Offset
-}
-
-func (s *loadedSegments) find(name talos.SegmentName, limit talos.Offset) (openSegment, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.kept, func(k loadedSegment) bool { return k.name == name && k.limit == limit })
-	if i < 0 {
-		return openSegment{}, false
-	}
-	found := s.kept[i]
-	s.kept = append(slices.Delete(s.kept, i, i+1), found)
-	return found.openSegment, true
-}
-
-func (s *loadedSegments) keep(seg openSegment, limit talos.Offset) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kept = slices.DeleteFunc(s.kept, func(k loadedSegment) bool { return k.name == seg.name })
-	if len(s.kept) >= maxLoaded {
-		s.kept = slices.Delete(s.kept, 0, 1)
-	}
-	s.kept = append(s.kept, loadedSegment{openSegment: seg, limit: limit})
-}
-
-func (s *loadedSegments) clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.kept = nil
 }

@@ -169,10 +169,17 @@ func (l *Log) finish(why error) {
 	}
 	l.background.Wait()
 	l.stop(why)
-	l.loaded.clear()
+	l.closeOwn()
 	l.tail.clear()
 	l.publish(func(v *view) { v.ended, v.open = true, nil })
 	close(l.done)
+}
+
+// closeOwn closes what belongs to this log alone.
+func (l *Log) closeOwn() {
+	if l.cfg.History == nil {
+		l.history.Close()
+	}
 }
 
 // failInflight fails what is in flight and forgets that it had offsets.

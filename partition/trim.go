@@ -126,6 +126,7 @@ func (l *Log) sweep(ctx context.Context, epoch talos.Epoch) error {
 		if err := l.cfg.Store.Remove(ctx, l.segmentID(name)); err != nil {
 			return fmt.Errorf("remove %v: %w", name, err)
 		}
+		l.history.forget(l.segmentID(name))
 		l.log.Info("segment removed", "segment", name.String())
 	}
 	return nil

@@ -45,6 +45,9 @@ type Config struct {
 	// TailBytes bounds the newest batches that all partitions keep in memory
 	// together, in bytes; 0 means partition.DefaultTailBytes.
 	TailBytes int64
+	// HistoryBytes bounds what all partitions keep in memory of their segments for
+	// readers that catch up; 0 means partition.DefaultHistoryBytes.
+	HistoryBytes int64
 	// Logger takes the node's log; nil means none.
 	Logger *slog.Logger
 	// Registerer takes the node's metrics until Run returns; nil means none.

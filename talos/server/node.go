@@ -41,8 +41,10 @@ type Node struct {
 	// receivers are the goroutines that read from streams of Produce.
 	receivers sync.WaitGroup
 
-	// tails is what all partitions keep in memory for readers at the tail.
-	tails *partition.Tails
+	// tails and history are what all partitions keep in memory for readers, at the
+	// tail and of what lies behind.
+	tails   *partition.Tails
+	history *partition.History
 }
 
 // New checks the configuration and makes a node that does nothing yet.
@@ -60,6 +62,7 @@ func New(cfg Config) (*Node, error) {
 		longPolls:    make(chan struct{}, cfg.Capacity.LongPolls),
 		closing:      make(chan struct{}),
 		tails:        partition.NewTails(cfg.TailBytes),
+		history:      partition.NewHistory(cfg.HistoryBytes),
 	}
 	n.publishHealth(false)
 	return n, nil
@@ -108,6 +111,7 @@ func (n *Node) Run(parent context.Context, at Listeners) error {
 	n.receivers.Wait()
 	stopHTTP()
 	workers.Wait()
+	n.history.Close()
 	return err
 }
 

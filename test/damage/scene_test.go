@@ -96,6 +96,7 @@ func (l *lines) Write(p []byte) (int, error) {
 
 // scene is a topic's partitions on one store.
 type scene struct {
+	history *partition.History
 	t       *testing.T
 	root    string // of the local store; empty in memory
 	store   *spoiled
@@ -118,11 +119,17 @@ func newLocal(t *testing.T) *scene {
 
 func newMem(t *testing.T) *scene { return newScene(t, mem.New()) }
 
+// historyBytes is too little for anything: damage in the store does not hide
+// behind a good copy in memory.
+const historyBytes = 1
+
 func newScene(t *testing.T, store storage.Store) *scene {
+	history := partition.NewHistory(historyBytes)
+	t.Cleanup(history.Close)
 	s := &scene{
 		t: t, store: &spoiled{Store: store, bytes: map[storage.ID][]byte{}}, logged: &lines{},
 		topic:   talos.Topic{Name: "logs", ID: talos.TopicID{1}, Partitions: 2},
-		records: map[int32]*model.Record{}, sent: map[int32][][]byte{},
+		history: history, records: map[int32]*model.Record{}, sent: map[int32][][]byte{},
 	}
 	for p := range s.topic.Partitions {
 		s.records[p] = model.NewRecord()
@@ -136,7 +143,7 @@ func (s *scene) open(p int32) (*partition.Log, error) {
 	defer cancel()
 	return partition.Open(ctx, partition.Config{
 		Cluster: "c", Topic: s.topic, Partition: p, Store: s.store, Records: s.records[p].As(node, &model.Faults{}),
-		Logger: slog.New(slog.NewJSONHandler(s.logged, nil)),
+		Logger: slog.New(slog.NewJSONHandler(s.logged, nil)), History: s.history,
 	})
 }
 
