@@ -61,6 +61,9 @@ const (
 	sealForIdleness sealReason = "idle"
 	sealForClose    sealReason = "close"
 	sealForStore    sealReason = "store"
+	sealForConfig   sealReason = "configuration"
+	// sealForRetention ends an empty segment.
+	sealForRetention sealReason = "retention"
 )
 
 // fatalError marks an error after which the log must not go on.
@@ -119,7 +122,7 @@ func (l *Log) tryStart() error {
 	ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 	defer cancel()
 	id := storage.ID{Folder: l.id.String(), Name: name.String()}
-	appender, err := l.cfg.Store.Create(ctx, id, bytes, l.cfg.Topic.Config.Acknowledges())
+	appender, err := l.cfg.Store.Create(ctx, id, bytes, l.topic.Acknowledges())
 	if err != nil {
 		return storeError("create segment", id, err)
 	}
@@ -137,6 +140,7 @@ func (l *Log) tryStart() error {
 		v.chain = append(v.chain, link{name: name})
 		v.open = &open
 	})
+	l.planRetention()
 	return nil
 }
 
@@ -246,8 +250,10 @@ func placeAgain(payload []byte, epoch talos.Epoch) {
 // abandonActive lets go of the active segment; the background recovers it.
 func (l *Log) abandonActive() {
 	a := l.active
-	l.active = nil
+	l.active, l.resegment = nil, false
+	l.times.set(a.name.Number, l.ackedTime())
 	l.publish(func(v *view) { v.chain = withSize(v.chain, a.name, a.end) })
+	l.planRetention()
 	l.giveUp(a)
 }
 
@@ -265,7 +271,7 @@ func (l *Log) sealActive(why sealReason) {
 	if a == nil {
 		return
 	}
-	l.active = nil
+	l.active, l.resegment = nil, false
 	at := segment.Meta{Base: l.acked, Next: l.acked, Acked: l.acked, Time: l.lastTime}
 	footer := a.writer.Footer(at, l.producers.snapshot(l.acked))
 	size := a.writer.Size()
@@ -273,6 +279,8 @@ func (l *Log) sealActive(why sealReason) {
 		v.open = nil
 		v.chain = withSize(v.chain, a.name, size)
 	})
+	l.times.set(a.name.Number, l.lastTime)
+	l.planRetention()
 	if why == sealForIdleness {
 		l.tail.clear()
 	}

@@ -104,6 +104,8 @@ func (l *Log) rollDue() sealReason {
 		return sealForStore
 	case l.active.writer.Size() >= l.maxSize:
 		return sealForSize
+	case l.resegment:
+		return sealForConfig
 	case time.Since(l.active.created) >= l.maxAge:
 		return sealForAge
 	case idle > 0 && len(l.inflight) == 0 && !l.inbox.waiting() && time.Since(l.lastUsed) >= idle:

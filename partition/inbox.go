@@ -37,6 +37,7 @@ type inbox struct {
 	requests    []request
 	bytes       int
 	trims       []trimRequest
+	configs     []configRequest
 	completions []completion
 }
 
@@ -108,6 +109,29 @@ func (in *inbox) takeTrims() []trimRequest {
 	in.trims = nil
 	return taken
 }
+
+// offerConfig queues a configuration, or says why not.
+func (in *inbox) offerConfig(r configRequest) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.refusal != nil {
+		return in.refusal
+	}
+	in.configs = append(in.configs, r)
+	in.signal()
+	return nil
+}
+
+func (in *inbox) takeConfigs() []configRequest {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	taken := in.configs
+	in.configs = nil
+	return taken
+}
+
+// wakeUp makes the run goroutine look again.
+func (in *inbox) wakeUp() { in.signal() }
 
 func (in *inbox) complete(c completion) {
 	in.mu.Lock()

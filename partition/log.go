@@ -18,7 +18,8 @@ import (
 type Config struct {
 	// Cluster is the cluster's id; it goes into segment headers.
 	Cluster string
-	// Topic is the topic as it is now; its name goes into segment headers.
+	// Topic is the topic as it is now; its name goes into segment headers. Configure
+	// changes its configuration later.
 	Topic talos.Topic
 	// Partition is the partition's number in the topic.
 	Partition int32
@@ -30,6 +31,9 @@ type Config struct {
 	Tails *Tails
 	// History is the node's cache of what is in segments; nil means one of its own.
 	History *History
+	// Removed hears of segments that were removed from the store; nil means nobody.
+	// It must not block.
+	Removed func(segments int, bytes int64)
 }
 
 // id names the partition; its String is also the folder in the store.
@@ -57,12 +61,10 @@ type Stats struct {
 
 // Log is an open partition. All methods may be called concurrently.
 type Log struct {
-	cfg     Config
-	id      talos.PartitionID
-	log     *slog.Logger
-	maxSize int64
-	maxAge  time.Duration
-	traits  storage.Traits
+	cfg    Config
+	id     talos.PartitionID
+	log    *slog.Logger
+	traits storage.Traits
 
 	inbox *inbox
 	view  atomic.Pointer[view]
@@ -70,6 +72,11 @@ type Log struct {
 	// loading makes concurrent readers of a segment load it once.
 	loading singleflight.Group
 	history *History
+
+	times segmentTimes
+	// learned tells the run goroutine that reading the age of segments is over,
+	// learnFailed how.
+	learned, learnFailed atomic.Bool
 
 	// ctx ends when the log gives up what it does; stop ends it.
 	ctx  context.Context
@@ -84,8 +91,17 @@ type Log struct {
 
 	// The fields below are owned by the run goroutine.
 
-	rec       talos.PartitionRecord
-	producers *producers
+	rec talos.PartitionRecord
+	// topic is the configuration now, maxSize and maxAge when it rolls a segment.
+	topic   talos.TopicConfig
+	maxSize int64
+	maxAge  time.Duration
+	// resegment tells that the active segment does not suit the configuration, and
+	// configuring holds those who wait for that to end.
+	resegment   bool
+	configuring []chan error
+	retention   retention
+	producers   *producers
 	// active is the segment being written; nil if there is none.
 	active *active
 	// inflight are appends that were issued, or must be issued again, in order.
@@ -105,6 +121,8 @@ type Log struct {
 	// commitAt is when the store's commit interval lets the next append go; zero if
 	// it was not the interval that held it up.
 	commitAt time.Time
+	// sweepBelow is the first segment that the next sweep leaves.
+	sweepBelow talos.SegmentNumber
 }
 
 // Append queues one batch, which batch.Check has passed. It does not block.

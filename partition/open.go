@@ -39,8 +39,10 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l.view.Store(&view{
 		rng:   talos.OffsetRange{Start: rec.Start.Offset, End: l.acked},
-		epoch: rec.Epoch, chain: chain, changed: make(chan struct{}),
+		epoch: rec.Epoch, chain: chain, newest: l.lastTime, changed: make(chan struct{}),
 	})
+	l.retention.looked = time.Now()
+	l.planRetention()
 	level := slog.LevelInfo
 	if len(chain) == 0 {
 		level = slog.LevelDebug // a new one, of maybe very many
@@ -81,16 +83,14 @@ func newLog(cfg Config) *Log {
 	id := cfg.id()
 	ctx, stop := context.WithCancelCause(context.Background())
 	traits := cfg.Store.Traits()
-	maxSize, maxAge := cfg.Topic.Config.SegmentLimits()
-	if traits.SegmentBytes > 0 {
-		maxSize = min(maxSize, max(talos.MinSegmentBytes, traits.SegmentBytes-segmentReserve))
-	}
-	return &Log{
-		cfg: cfg, id: id, maxSize: maxSize, maxAge: maxAge, traits: traits,
+	l := &Log{
+		cfg: cfg, id: id, traits: traits,
 		log:   cfg.Logger.With("topic", string(cfg.Topic.Name), "partition", cfg.Partition),
 		inbox: newInbox(), tail: newTail(cfg.Tails), history: history, producers: newProducers(), lastUsed: time.Now(),
 		ctx: ctx, stop: stop, slots: make(chan struct{}, maxBackground), done: make(chan struct{}),
 	}
+	l.setConfig(cfg.Topic.Config)
+	return l
 }
 
 // takeOver does what follows the raised epoch: list, recover, load the tail.
@@ -117,7 +117,7 @@ func (l *Log) takeOver(ctx context.Context) ([]link, error) {
 	}
 	l.next = l.acked
 	if len(garbage(l.rec, listing.Segments)) > 0 {
-		l.sweepAt = time.Now().Add(removeDelay)
+		l.sweepAt, l.sweepBelow = time.Now().Add(removeDelay), l.rec.Start.Number
 	}
 	return chain, nil
 }

@@ -43,14 +43,19 @@ func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]by
 }
 
 func (l *Log) readLink(ctx context.Context, v *view, i int, offset, limit talos.Offset, maxBytes int) ([]byte, error) {
-	if v.open != nil && v.open.name == v.chain[i].name {
-		return l.readSegment(ctx, v.chain[i], *v.open, offset, limit, maxBytes)
-	}
-	seg, err := l.loadForReading(ctx, v.chain[i], limit)
+	seg, err := l.openLink(ctx, v, i, limit)
 	if err != nil {
 		return nil, err
 	}
 	return l.readSegment(ctx, v.chain[i], seg, offset, limit, maxBytes)
+}
+
+// openLink returns what reading link i below limit needs.
+func (l *Log) openLink(ctx context.Context, v *view, i int, limit talos.Offset) (openSegment, error) {
+	if v.open != nil && v.open.name == v.chain[i].name {
+		return *v.open, nil
+	}
+	return l.loadForReading(ctx, v.chain[i], limit)
 }
 
 // vanished says what it means that a segment of the chain is not there: a later

@@ -52,7 +52,14 @@ func (l *Log) step() error {
 	if err := l.handleTrims(); err != nil {
 		return err
 	}
+	l.handleConfigs()
 	if err := l.pump(); err != nil {
+		return err
+	}
+	if !l.resegment {
+		l.answerConfigs(nil)
+	}
+	if err := l.retainIfDue(); err != nil {
 		return err
 	}
 	l.sweepIfDue()
@@ -102,7 +109,7 @@ func (l *Log) acknowledge() {
 		l.tail.add(group{base: p.base, next: p.next, payload: p.payload})
 	}
 	l.publish(func(v *view) {
-		v.rng.End = p.next
+		v.rng.End, v.newest = p.next, p.time
 		open := l.active.describe()
 		v.open = &open
 	})
@@ -114,6 +121,9 @@ func (l *Log) untilDeadline() time.Duration {
 	wait := never
 	if !l.sweepAt.IsZero() {
 		wait = time.Until(l.sweepAt)
+	}
+	if !l.retention.at.IsZero() {
+		wait = min(wait, time.Until(l.retention.at))
 	}
 	switch {
 	case l.active == nil:
@@ -153,6 +163,8 @@ func (l *Log) finish(why error) {
 	for _, r := range l.inbox.takeTrims() {
 		r.done <- l.err
 	}
+	l.handleConfigs()
+	l.answerConfigs(l.err)
 	for l.inbox.waiting() {
 		requests, _ := l.inbox.take(maxQueueBytes)
 		for _, r := range requests {

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,9 @@ type wishful struct {
 	traits       storage.Traits
 	roll         chan struct{}
 	durabilities []talos.Durability
-	appends      []int
+
+	mu      sync.Mutex // guards appends: footers come from the background
+	appends []int
 }
 
 func (w *wishful) Traits() storage.Traits { return w.traits }
@@ -38,7 +41,9 @@ type wishfulAppender struct {
 func (a *wishfulAppender) Roll() <-chan struct{} { return a.roll }
 
 func (a *wishfulAppender) Append(p []byte, done func(error)) {
+	a.store.mu.Lock()
 	a.store.appends = append(a.store.appends, len(p))
+	a.store.mu.Unlock()
 	a.Appender.Append(p, done)
 }
 

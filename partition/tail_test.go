@@ -60,8 +60,13 @@ func TestTailGivesWhatLiesBelowTheEndThatTheReaderSees(t *testing.T) {
 		offset, end talos.Offset
 		want        string
 	}{
-		{9, 20, "not here"}, {10, 20, "10..20"}, {13, 20, "12..20"}, {19, 20, "18..20"}, {13, 16, "12..16"},
-		{20, 20, "not here"}, {16, 16, "not here"},
+		{9, 20, "not here"},
+		{10, 20, "10..20"},
+		{13, 20, "12..20"},
+		{19, 20, "18..20"},
+		{13, 16, "12..16"},
+		{20, 20, "not here"},
+		{16, 16, "not here"},
 	} {
 		got := "not here"
 		if groups, ok := tail.from(c.offset, c.end); ok {

@@ -61,8 +61,17 @@ func (l *Log) trim(offset talos.Offset) (err, fatal error) {
 		return l.outOfRange(offset, v.rng), nil
 	}
 	first, _ := locate(v.chain, offset, l.acked)
+	return l.moveStart(v.chain[first].name.Number, offset)
+}
+
+// moveStart swaps the start for one that is not before it: a link of the chain,
+// and an offset in it or at its end.
+func (l *Log) moveStart(number talos.SegmentNumber, offset talos.Offset) (err, fatal error) {
 	next := l.rec
-	next.Start = talos.LogStart{Number: v.chain[first].name.Number, Offset: offset}
+	next.Start = talos.LogStart{Number: number, Offset: max(offset, l.rec.Start.Offset)}
+	if next.Start == l.rec.Start {
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 	defer cancel()
 	if err := l.cfg.Records.Swap(ctx, l.rec, next); err != nil {
@@ -77,6 +86,7 @@ func (l *Log) trim(offset talos.Offset) (err, fatal error) {
 	}
 	l.rec = next
 	l.startMoved()
+	l.planRetention()
 	return nil, nil
 }
 
@@ -89,7 +99,10 @@ func (l *Log) startMoved() {
 			v.chain = v.chain[1:]
 		}
 	})
-	l.sweepAt = time.Now().Add(removeDelay)
+	l.times.forgetBelow(start.Number)
+	if l.sweepAt.IsZero() {
+		l.sweepAt, l.sweepBelow = time.Now().Add(removeDelay), start.Number
+	}
 }
 
 // sweepIfDue removes, in the background, what no longer counts.
@@ -98,19 +111,24 @@ func (l *Log) sweepIfDue() {
 		return
 	}
 	l.sweepAt = time.Time{}
-	epoch := l.rec.Epoch
+	epoch, below := l.rec.Epoch, l.sweepBelow
+	if l.rec.Start.Number > below {
+		// It moved on meanwhile: what that gave up gets its own delay.
+		l.sweepAt, l.sweepBelow = time.Now().Add(removeDelay), l.rec.Start.Number
+	}
 	l.inBackground(func() {
 		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 		defer cancel()
-		if err := l.sweep(ctx, epoch); err != nil && l.ctx.Err() == nil {
+		if err := l.sweep(ctx, epoch, below); err != nil && l.ctx.Err() == nil {
 			// Nothing depends on it: the next trim or opening sweeps again.
 			l.log.Warn("segments that no longer count were not all removed", "error", err)
 		}
 	})
 }
 
-// sweep removes the segments that can never count again, oldest first.
-func (l *Log) sweep(ctx context.Context, epoch talos.Epoch) error {
+// sweep removes the segments that can never count again, oldest first; of those
+// that the start has passed, the ones below a number only.
+func (l *Log) sweep(ctx context.Context, epoch talos.Epoch, below talos.SegmentNumber) error {
 	rec, err := l.cfg.Records.Read(ctx)
 	if err != nil {
 		return fmt.Errorf("read the record: %w", err)
@@ -122,11 +140,19 @@ func (l *Log) sweep(ctx context.Context, epoch talos.Epoch) error {
 	if err != nil {
 		return fmt.Errorf("list: %w", err)
 	}
+	sizes := map[string]int64{}
+	for _, s := range listing.Segments {
+		sizes[s.Name] = s.Size
+	}
+	rec.Start.Number = min(rec.Start.Number, below)
 	for _, name := range garbage(rec, listing.Segments) {
 		if err := l.cfg.Store.Remove(ctx, l.segmentID(name)); err != nil {
 			return fmt.Errorf("remove %v: %w", name, err)
 		}
 		l.history.forget(l.segmentID(name))
+		if l.cfg.Removed != nil {
+			l.cfg.Removed(1, sizes[name.String()])
+		}
 		l.log.Info("segment removed", "segment", name.String())
 	}
 	return nil

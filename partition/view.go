@@ -11,6 +11,8 @@ type view struct {
 	rng   talos.OffsetRange
 	epoch talos.Epoch
 	chain []link
+	// newest is when the last record was appended, in milliseconds.
+	newest int64
 	// open is the segment being written, as far as it is acknowledged; nil if
 	// there is none.
 	open *openSegment

@@ -1,6 +1,9 @@
 package talos
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Limits that are the same everywhere.
 const (
@@ -26,6 +29,10 @@ const (
 	// MinSegmentBytes is the smallest size a topic may ask for.
 	MinSegmentBytes  = 64 << 10
 	minSegmentMillis = 1000
+
+	minRetentionMillis = 1000
+	// maxMillis is what a time.Duration holds.
+	maxMillis = math.MaxInt64 / int64(time.Millisecond)
 	// DefaultSegmentAge is the age at which a segment with data is rolled.
 	DefaultSegmentAge = 24 * time.Hour
 

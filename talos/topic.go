@@ -105,6 +105,12 @@ type TopicConfig struct {
 	SegmentMillis int64 `json:"segment_ms,omitempty"`
 	// Durability is what an acknowledgement means; empty means Sync.
 	Durability Durability `json:"durability,omitempty"`
+	// RetentionMillis is how long records are kept, in milliseconds from when they
+	// were appended; 0 means for ever, otherwise at least 1000.
+	RetentionMillis int64 `json:"retention_ms,omitempty"`
+	// RetentionBytes is how much of each partition is kept, in bytes of whole
+	// segments, the newest ones; 0 means all, otherwise at least MinSegmentBytes.
+	RetentionBytes int64 `json:"retention_bytes,omitempty"`
 }
 
 // Validate returns an error of kind InvalidConfig that names every fault.
@@ -115,6 +121,12 @@ func (c TopicConfig) Validate() error {
 	}
 	if c.SegmentMillis != 0 && c.SegmentMillis < minSegmentMillis {
 		faults = append(faults, fmt.Errorf("segment_ms is %d, the least is %d", c.SegmentMillis, minSegmentMillis))
+	}
+	if c.RetentionMillis != 0 && (c.RetentionMillis < minRetentionMillis || c.RetentionMillis > maxMillis) {
+		faults = append(faults, fmt.Errorf("retention_ms is %d, want 0 or %d to %d", c.RetentionMillis, minRetentionMillis, maxMillis))
+	}
+	if c.RetentionBytes != 0 && c.RetentionBytes < MinSegmentBytes {
+		faults = append(faults, fmt.Errorf("retention_bytes is %d, want 0 or at least %d", c.RetentionBytes, MinSegmentBytes))
 	}
 	if err := c.Durability.Validate(); err != nil {
 		faults = append(faults, err)
@@ -133,7 +145,13 @@ func (c TopicConfig) Acknowledges() Durability {
 	return c.Durability
 }
 
-// SegmentLimits returns the size and the age at which a segment is rolled.
+// Retention returns how long records are kept; 0 means for ever.
+func (c TopicConfig) Retention() time.Duration {
+	return time.Duration(c.RetentionMillis) * time.Millisecond
+}
+
+// SegmentLimits returns the size and the age at which a segment is rolled. No
+// segment is filled for longer than its records are kept.
 func (c TopicConfig) SegmentLimits() (bytes int64, age time.Duration) {
 	bytes, age = DefaultSegmentBytes, DefaultSegmentAge
 	if c.SegmentBytes != 0 {
@@ -141,6 +159,9 @@ func (c TopicConfig) SegmentLimits() (bytes int64, age time.Duration) {
 	}
 	if c.SegmentMillis != 0 {
 		age = time.Duration(c.SegmentMillis) * time.Millisecond
+	}
+	if keep := c.Retention(); keep > 0 {
+		age = min(age, keep)
 	}
 	return bytes, age
 }

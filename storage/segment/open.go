@@ -12,6 +12,9 @@ type Opened struct {
 	Salt uint64
 	// HeadSize is where the header frame ends.
 	HeadSize int64
+	// Time is the append time in milliseconds up to which the partition had come
+	// when the segment began: no record before it is newer, none in it older.
+	Time int64
 }
 
 // ReadHeader reads the segment's header frame: its identity, and the producers as
@@ -35,7 +38,7 @@ func open(ctx context.Context, src Source) (Opened, []Producer, frameHeader, err
 		return Opened{}, nil, frameHeader{}, wrongAt(0, "the header frame goes from offset %d to %d, but the segment is named %s",
 			h.Base, h.Next, header.Name)
 	}
-	return Opened{Header: header, Salt: h.salt, HeadSize: h.size()}, producers, h, nil
+	return Opened{Header: header, Salt: h.salt, HeadSize: h.size(), Time: h.Time}, producers, h, nil
 }
 
 // headerFrame reads and verifies the first frame, whose salt is not known yet.

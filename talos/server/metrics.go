@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -23,14 +24,22 @@ type metrics struct {
 	// refusedConnections and hungUp count connections that broke a limit.
 	refusedConnections prometheus.Counter
 	hungUp             prometheus.Counter
+	removedSegments    prometheus.Counter
+	removedBytes       prometheus.Counter
+	tailBytes          prometheus.GaugeFunc
+	historyBytes       prometheus.GaugeFunc
 }
 
-func newMetrics() *metrics {
+func newMetrics(tails *partition.Tails, history *partition.History) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "talos_server_" + name, Help: help})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "talos_server_" + name, Help: help})
+	}
+	measure := func(name, help string, now func() int64) prometheus.GaugeFunc {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "talos_server_" + name, Help: help},
+			func() float64 { return float64(now()) })
 	}
 	return &metrics{
 		appendedBatches: counter("appended_batches_total", "Record batches that were acknowledged."),
@@ -52,6 +61,10 @@ func newMetrics() *metrics {
 		panics:             counter("panics_total", "Calls and background work that ended in a panic. Each is a fault of Talos."),
 		refusedConnections: counter("connections_refused_total", "Connections that were closed at once because there were too many."),
 		hungUp:             counter("connections_closed_total", "Connections that were closed because an answer was not read in time, or too many calls were refused."),
+		removedSegments:    counter("removed_segments_total", "Segments that were removed from the store: expired, deleted, or left over by an owner that was deposed."),
+		removedBytes:       counter("removed_bytes_total", "Bytes of the segments that were removed from the store."),
+		tailBytes:          measure("tail_bytes", "Memory for the newest batches of all partitions now.", tails.Bytes),
+		historyBytes:       measure("history_bytes", "Memory for what was read of segments now.", history.Bytes),
 	}
 }
 
@@ -59,6 +72,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.appendedBatches, m.appendedBytes, m.appendSeconds, m.appendsRefused, m.waitingBatches, m.fetchedBytes,
 		m.longPolls, m.openPartitions, m.errors, m.panics, m.refusedConnections, m.hungUp,
+		m.removedSegments, m.removedBytes, m.tailBytes, m.historyBytes,
 	}
 }
 
@@ -94,6 +108,12 @@ func (m *metrics) failed(err error) {
 		kind = talos.Internal
 	}
 	m.errors.WithLabelValues(string(kind)).Inc()
+}
+
+// removed is a partition's word on segments that it removed.
+func (m *metrics) removed(segments int, bytes int64) {
+	m.removedSegments.Add(float64(segments))
+	m.removedBytes.Add(float64(bytes))
 }
 
 func (m *metrics) appended(bytes int, took time.Duration) {

@@ -53,16 +53,17 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	tails, history := partition.NewTails(cfg.TailBytes), partition.NewHistory(cfg.HistoryBytes)
 	n := &Node{
-		cfg: cfg, metrics: newMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta},
+		cfg: cfg, metrics: newMetrics(tails, history), health: &faults{store: cfg.Store, meta: cfg.Meta},
 		producerIDs: coordinator.NewProducerIDs(cfg.Meta), grpcHealth: health.NewServer(),
 		produceBytes: semaphore.NewWeighted(int64(max(cfg.Capacity.ProduceBytes, cfg.Limits.BatchBytes()))),
 		answerBytes:  semaphore.NewWeighted(int64(max(cfg.Capacity.AnswerBytes, LeastAnswerBytes(cfg.Limits)))),
 		calls:        semaphore.NewWeighted(int64(cfg.Capacity.Streams)),
 		longPolls:    make(chan struct{}, cfg.Capacity.LongPolls),
 		closing:      make(chan struct{}),
-		tails:        partition.NewTails(cfg.TailBytes),
-		history:      partition.NewHistory(cfg.HistoryBytes),
+		tails:        tails,
+		history:      history,
 	}
 	n.publishHealth(false)
 	return n, nil

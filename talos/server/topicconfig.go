@@ -8,7 +8,10 @@ import (
 )
 
 func toTopicConfig(c talos.TopicConfig) *talosv1.TopicConfig {
-	out := &talosv1.TopicConfig{SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMillis}
+	out := &talosv1.TopicConfig{
+		SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMillis,
+		RetentionMs: c.RetentionMillis, RetentionBytes: c.RetentionBytes,
+	}
 	switch c.Durability {
 	case talos.Sync:
 		out.Durability = talosv1.Durability_DURABILITY_SYNC
@@ -20,7 +23,10 @@ func toTopicConfig(c talos.TopicConfig) *talosv1.TopicConfig {
 
 // fromTopicConfig leaves what it does not know for Validate to refuse.
 func fromTopicConfig(c *talosv1.TopicConfig) talos.TopicConfig {
-	in := talos.TopicConfig{SegmentBytes: c.GetSegmentBytes(), SegmentMillis: c.GetSegmentMs()}
+	in := talos.TopicConfig{
+		SegmentBytes: c.GetSegmentBytes(), SegmentMillis: c.GetSegmentMs(),
+		RetentionMillis: c.GetRetentionMs(), RetentionBytes: c.GetRetentionBytes(),
+	}
 	switch c.GetDurability() {
 	case talosv1.Durability_DURABILITY_UNSPECIFIED:
 	case talosv1.Durability_DURABILITY_SYNC:

@@ -77,11 +77,15 @@ func (Durability) EnumDescriptor() ([]byte, []int) {
 type TopicConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0 means the node's default, in both.
-	SegmentBytes  int64      `protobuf:"varint,1,opt,name=segment_bytes,json=segmentBytes,proto3" json:"segment_bytes,omitempty"`
-	SegmentMs     int64      `protobuf:"varint,2,opt,name=segment_ms,json=segmentMs,proto3" json:"segment_ms,omitempty"`
-	Durability    Durability `protobuf:"varint,3,opt,name=durability,proto3,enum=talos.v1.Durability" json:"durability,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SegmentBytes int64      `protobuf:"varint,1,opt,name=segment_bytes,json=segmentBytes,proto3" json:"segment_bytes,omitempty"`
+	SegmentMs    int64      `protobuf:"varint,2,opt,name=segment_ms,json=segmentMs,proto3" json:"segment_ms,omitempty"`
+	Durability   Durability `protobuf:"varint,3,opt,name=durability,proto3,enum=talos.v1.Durability" json:"durability,omitempty"`
+	// How long records are kept, by the time at which they were appended, and how
+	// many bytes of a partition; 0 means for ever, and without limit.
+	RetentionMs    int64 `protobuf:"varint,4,opt,name=retention_ms,json=retentionMs,proto3" json:"retention_ms,omitempty"`
+	RetentionBytes int64 `protobuf:"varint,5,opt,name=retention_bytes,json=retentionBytes,proto3" json:"retention_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TopicConfig) Reset() {
@@ -133,6 +137,20 @@ func (x *TopicConfig) GetDurability() Durability {
 		return x.Durability
 	}
 	return Durability_DURABILITY_UNSPECIFIED
+}
+
+func (x *TopicConfig) GetRetentionMs() int64 {
+	if x != nil {
+		return x.RetentionMs
+	}
+	return 0
+}
+
+func (x *TopicConfig) GetRetentionBytes() int64 {
+	if x != nil {
+		return x.RetentionBytes
+	}
+	return 0
 }
 
 type Topic struct {
@@ -308,6 +326,146 @@ func (x *CreateTopicResponse) GetTopic() *Topic {
 	return nil
 }
 
+// AlterTopicRequest changes each setting that is there.
+type AlterTopicRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Not less than there are: records would be lost. Records with keys may go to
+	// another partition from then on.
+	Partitions     *int32      `protobuf:"varint,2,opt,name=partitions,proto3,oneof" json:"partitions,omitempty"`
+	SegmentBytes   *int64      `protobuf:"varint,3,opt,name=segment_bytes,json=segmentBytes,proto3,oneof" json:"segment_bytes,omitempty"`
+	SegmentMs      *int64      `protobuf:"varint,4,opt,name=segment_ms,json=segmentMs,proto3,oneof" json:"segment_ms,omitempty"`
+	Durability     *Durability `protobuf:"varint,5,opt,name=durability,proto3,enum=talos.v1.Durability,oneof" json:"durability,omitempty"`
+	RetentionMs    *int64      `protobuf:"varint,6,opt,name=retention_ms,json=retentionMs,proto3,oneof" json:"retention_ms,omitempty"`
+	RetentionBytes *int64      `protobuf:"varint,7,opt,name=retention_bytes,json=retentionBytes,proto3,oneof" json:"retention_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AlterTopicRequest) Reset() {
+	*x = AlterTopicRequest{}
+	mi := &file_talos_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlterTopicRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlterTopicRequest) ProtoMessage() {}
+
+func (x *AlterTopicRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlterTopicRequest.ProtoReflect.Descriptor instead.
+func (*AlterTopicRequest) Descriptor() ([]byte, []int) {
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AlterTopicRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *AlterTopicRequest) GetPartitions() int32 {
+	if x != nil && x.Partitions != nil {
+		return *x.Partitions
+	}
+	return 0
+}
+
+func (x *AlterTopicRequest) GetSegmentBytes() int64 {
+	if x != nil && x.SegmentBytes != nil {
+		return *x.SegmentBytes
+	}
+	return 0
+}
+
+func (x *AlterTopicRequest) GetSegmentMs() int64 {
+	if x != nil && x.SegmentMs != nil {
+		return *x.SegmentMs
+	}
+	return 0
+}
+
+func (x *AlterTopicRequest) GetDurability() Durability {
+	if x != nil && x.Durability != nil {
+		return *x.Durability
+	}
+	return Durability_DURABILITY_UNSPECIFIED
+}
+
+func (x *AlterTopicRequest) GetRetentionMs() int64 {
+	if x != nil && x.RetentionMs != nil {
+		return *x.RetentionMs
+	}
+	return 0
+}
+
+func (x *AlterTopicRequest) GetRetentionBytes() int64 {
+	if x != nil && x.RetentionBytes != nil {
+		return *x.RetentionBytes
+	}
+	return 0
+}
+
+type AlterTopicResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As it is now.
+	Topic         *Topic `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlterTopicResponse) Reset() {
+	*x = AlterTopicResponse{}
+	mi := &file_talos_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlterTopicResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlterTopicResponse) ProtoMessage() {}
+
+func (x *AlterTopicResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlterTopicResponse.ProtoReflect.Descriptor instead.
+func (*AlterTopicResponse) Descriptor() ([]byte, []int) {
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AlterTopicResponse) GetTopic() *Topic {
+	if x != nil {
+		return x.Topic
+	}
+	return nil
+}
+
 type DeleteTopicRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -317,7 +475,7 @@ type DeleteTopicRequest struct {
 
 func (x *DeleteTopicRequest) Reset() {
 	*x = DeleteTopicRequest{}
-	mi := &file_talos_v1_admin_proto_msgTypes[4]
+	mi := &file_talos_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +487,7 @@ func (x *DeleteTopicRequest) String() string {
 func (*DeleteTopicRequest) ProtoMessage() {}
 
 func (x *DeleteTopicRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[4]
+	mi := &file_talos_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +500,7 @@ func (x *DeleteTopicRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTopicRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTopicRequest) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeleteTopicRequest) GetName() string {
@@ -360,7 +518,7 @@ type DeleteTopicResponse struct {
 
 func (x *DeleteTopicResponse) Reset() {
 	*x = DeleteTopicResponse{}
-	mi := &file_talos_v1_admin_proto_msgTypes[5]
+	mi := &file_talos_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +530,7 @@ func (x *DeleteTopicResponse) String() string {
 func (*DeleteTopicResponse) ProtoMessage() {}
 
 func (x *DeleteTopicResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[5]
+	mi := &file_talos_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +543,7 @@ func (x *DeleteTopicResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTopicResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTopicResponse) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 type ListTopicsRequest struct {
@@ -396,7 +554,7 @@ type ListTopicsRequest struct {
 
 func (x *ListTopicsRequest) Reset() {
 	*x = ListTopicsRequest{}
-	mi := &file_talos_v1_admin_proto_msgTypes[6]
+	mi := &file_talos_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -408,7 +566,7 @@ func (x *ListTopicsRequest) String() string {
 func (*ListTopicsRequest) ProtoMessage() {}
 
 func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[6]
+	mi := &file_talos_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -421,7 +579,7 @@ func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsRequest.ProtoReflect.Descriptor instead.
 func (*ListTopicsRequest) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 type ListTopicsResponse struct {
@@ -433,7 +591,7 @@ type ListTopicsResponse struct {
 
 func (x *ListTopicsResponse) Reset() {
 	*x = ListTopicsResponse{}
-	mi := &file_talos_v1_admin_proto_msgTypes[7]
+	mi := &file_talos_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -445,7 +603,7 @@ func (x *ListTopicsResponse) String() string {
 func (*ListTopicsResponse) ProtoMessage() {}
 
 func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[7]
+	mi := &file_talos_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -458,7 +616,7 @@ func (x *ListTopicsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTopicsResponse.ProtoReflect.Descriptor instead.
 func (*ListTopicsResponse) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListTopicsResponse) GetTopics() []*Topic {
@@ -478,7 +636,7 @@ type MetadataRequest struct {
 
 func (x *MetadataRequest) Reset() {
 	*x = MetadataRequest{}
-	mi := &file_talos_v1_admin_proto_msgTypes[8]
+	mi := &file_talos_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +648,7 @@ func (x *MetadataRequest) String() string {
 func (*MetadataRequest) ProtoMessage() {}
 
 func (x *MetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[8]
+	mi := &file_talos_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +661,7 @@ func (x *MetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataRequest.ProtoReflect.Descriptor instead.
 func (*MetadataRequest) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MetadataRequest) GetTopics() []string {
@@ -523,7 +681,7 @@ type MetadataResponse struct {
 
 func (x *MetadataResponse) Reset() {
 	*x = MetadataResponse{}
-	mi := &file_talos_v1_admin_proto_msgTypes[9]
+	mi := &file_talos_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +693,7 @@ func (x *MetadataResponse) String() string {
 func (*MetadataResponse) ProtoMessage() {}
 
 func (x *MetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[9]
+	mi := &file_talos_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +706,7 @@ func (x *MetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataResponse.ProtoReflect.Descriptor instead.
 func (*MetadataResponse) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MetadataResponse) GetTopics() []*TopicMetadata {
@@ -576,7 +734,7 @@ type TopicMetadata struct {
 
 func (x *TopicMetadata) Reset() {
 	*x = TopicMetadata{}
-	mi := &file_talos_v1_admin_proto_msgTypes[10]
+	mi := &file_talos_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +746,7 @@ func (x *TopicMetadata) String() string {
 func (*TopicMetadata) ProtoMessage() {}
 
 func (x *TopicMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[10]
+	mi := &file_talos_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +759,7 @@ func (x *TopicMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicMetadata.ProtoReflect.Descriptor instead.
 func (*TopicMetadata) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TopicMetadata) GetTopic() *Topic {
@@ -629,7 +787,7 @@ type PartitionMetadata struct {
 
 func (x *PartitionMetadata) Reset() {
 	*x = PartitionMetadata{}
-	mi := &file_talos_v1_admin_proto_msgTypes[11]
+	mi := &file_talos_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +799,7 @@ func (x *PartitionMetadata) String() string {
 func (*PartitionMetadata) ProtoMessage() {}
 
 func (x *PartitionMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[11]
+	mi := &file_talos_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +812,7 @@ func (x *PartitionMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionMetadata.ProtoReflect.Descriptor instead.
 func (*PartitionMetadata) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PartitionMetadata) GetPartition() int32 {
@@ -682,7 +840,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_talos_v1_admin_proto_msgTypes[12]
+	mi := &file_talos_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +852,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[12]
+	mi := &file_talos_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +865,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Node) GetId() string {
@@ -732,7 +890,7 @@ type VersionRequest struct {
 
 func (x *VersionRequest) Reset() {
 	*x = VersionRequest{}
-	mi := &file_talos_v1_admin_proto_msgTypes[13]
+	mi := &file_talos_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +902,7 @@ func (x *VersionRequest) String() string {
 func (*VersionRequest) ProtoMessage() {}
 
 func (x *VersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[13]
+	mi := &file_talos_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +915,7 @@ func (x *VersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionRequest.ProtoReflect.Descriptor instead.
 func (*VersionRequest) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 // VersionResponse is what any client may ask for first, whatever protocol it
@@ -780,7 +938,7 @@ type VersionResponse struct {
 
 func (x *VersionResponse) Reset() {
 	*x = VersionResponse{}
-	mi := &file_talos_v1_admin_proto_msgTypes[14]
+	mi := &file_talos_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +950,7 @@ func (x *VersionResponse) String() string {
 func (*VersionResponse) ProtoMessage() {}
 
 func (x *VersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_admin_proto_msgTypes[14]
+	mi := &file_talos_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +963,7 @@ func (x *VersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionResponse.ProtoReflect.Descriptor instead.
 func (*VersionResponse) Descriptor() ([]byte, []int) {
-	return file_talos_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VersionResponse) GetVersion() string {
@@ -861,14 +1019,16 @@ var File_talos_v1_admin_proto protoreflect.FileDescriptor
 
 const file_talos_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14talos/v1/admin.proto\x12\btalos.v1\"\x87\x01\n" +
+	"\x14talos/v1/admin.proto\x12\btalos.v1\"\xd3\x01\n" +
 	"\vTopicConfig\x12#\n" +
 	"\rsegment_bytes\x18\x01 \x01(\x03R\fsegmentBytes\x12\x1d\n" +
 	"\n" +
 	"segment_ms\x18\x02 \x01(\x03R\tsegmentMs\x124\n" +
 	"\n" +
 	"durability\x18\x03 \x01(\x0e2\x14.talos.v1.DurabilityR\n" +
-	"durability\"z\n" +
+	"durability\x12!\n" +
+	"\fretention_ms\x18\x04 \x01(\x03R\vretentionMs\x12'\n" +
+	"\x0fretention_bytes\x18\x05 \x01(\x03R\x0eretentionBytes\"z\n" +
 	"\x05Topic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\fR\x02id\x12\x1e\n" +
@@ -883,6 +1043,27 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"partitions\x12-\n" +
 	"\x06config\x18\x03 \x01(\v2\x15.talos.v1.TopicConfigR\x06config\"<\n" +
 	"\x13CreateTopicResponse\x12%\n" +
+	"\x05topic\x18\x01 \x01(\v2\x0f.talos.v1.TopicR\x05topic\"\x8f\x03\n" +
+	"\x11AlterTopicRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
+	"\n" +
+	"partitions\x18\x02 \x01(\x05H\x00R\n" +
+	"partitions\x88\x01\x01\x12(\n" +
+	"\rsegment_bytes\x18\x03 \x01(\x03H\x01R\fsegmentBytes\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"segment_ms\x18\x04 \x01(\x03H\x02R\tsegmentMs\x88\x01\x01\x129\n" +
+	"\n" +
+	"durability\x18\x05 \x01(\x0e2\x14.talos.v1.DurabilityH\x03R\n" +
+	"durability\x88\x01\x01\x12&\n" +
+	"\fretention_ms\x18\x06 \x01(\x03H\x04R\vretentionMs\x88\x01\x01\x12,\n" +
+	"\x0fretention_bytes\x18\a \x01(\x03H\x05R\x0eretentionBytes\x88\x01\x01B\r\n" +
+	"\v_partitionsB\x10\n" +
+	"\x0e_segment_bytesB\r\n" +
+	"\v_segment_msB\r\n" +
+	"\v_durabilityB\x0f\n" +
+	"\r_retention_msB\x12\n" +
+	"\x10_retention_bytes\";\n" +
+	"\x12AlterTopicResponse\x12%\n" +
 	"\x05topic\x18\x01 \x01(\v2\x0f.talos.v1.TopicR\x05topic\"(\n" +
 	"\x12DeleteTopicRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x15\n" +
@@ -920,10 +1101,12 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"Durability\x12\x1a\n" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDURABILITY_SYNC\x10\x01\x12\x14\n" +
-	"\x10DURABILITY_FLUSH\x10\x022\xeb\x02\n" +
+	"\x10DURABILITY_FLUSH\x10\x022\xb4\x03\n" +
 	"\x05Admin\x12J\n" +
 	"\vCreateTopic\x12\x1c.talos.v1.CreateTopicRequest\x1a\x1d.talos.v1.CreateTopicResponse\x12J\n" +
 	"\vDeleteTopic\x12\x1c.talos.v1.DeleteTopicRequest\x1a\x1d.talos.v1.DeleteTopicResponse\x12G\n" +
+	"\n" +
+	"AlterTopic\x12\x1b.talos.v1.AlterTopicRequest\x1a\x1c.talos.v1.AlterTopicResponse\x12G\n" +
 	"\n" +
 	"ListTopics\x12\x1b.talos.v1.ListTopicsRequest\x1a\x1c.talos.v1.ListTopicsResponse\x12A\n" +
 	"\bMetadata\x12\x19.talos.v1.MetadataRequest\x1a\x1a.talos.v1.MetadataResponse\x12>\n" +
@@ -942,50 +1125,56 @@ func file_talos_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_talos_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_talos_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_talos_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_talos_v1_admin_proto_goTypes = []any{
 	(Durability)(0),             // 0: talos.v1.Durability
 	(*TopicConfig)(nil),         // 1: talos.v1.TopicConfig
 	(*Topic)(nil),               // 2: talos.v1.Topic
 	(*CreateTopicRequest)(nil),  // 3: talos.v1.CreateTopicRequest
 	(*CreateTopicResponse)(nil), // 4: talos.v1.CreateTopicResponse
-	(*DeleteTopicRequest)(nil),  // 5: talos.v1.DeleteTopicRequest
-	(*DeleteTopicResponse)(nil), // 6: talos.v1.DeleteTopicResponse
-	(*ListTopicsRequest)(nil),   // 7: talos.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),  // 8: talos.v1.ListTopicsResponse
-	(*MetadataRequest)(nil),     // 9: talos.v1.MetadataRequest
-	(*MetadataResponse)(nil),    // 10: talos.v1.MetadataResponse
-	(*TopicMetadata)(nil),       // 11: talos.v1.TopicMetadata
-	(*PartitionMetadata)(nil),   // 12: talos.v1.PartitionMetadata
-	(*Node)(nil),                // 13: talos.v1.Node
-	(*VersionRequest)(nil),      // 14: talos.v1.VersionRequest
-	(*VersionResponse)(nil),     // 15: talos.v1.VersionResponse
+	(*AlterTopicRequest)(nil),   // 5: talos.v1.AlterTopicRequest
+	(*AlterTopicResponse)(nil),  // 6: talos.v1.AlterTopicResponse
+	(*DeleteTopicRequest)(nil),  // 7: talos.v1.DeleteTopicRequest
+	(*DeleteTopicResponse)(nil), // 8: talos.v1.DeleteTopicResponse
+	(*ListTopicsRequest)(nil),   // 9: talos.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),  // 10: talos.v1.ListTopicsResponse
+	(*MetadataRequest)(nil),     // 11: talos.v1.MetadataRequest
+	(*MetadataResponse)(nil),    // 12: talos.v1.MetadataResponse
+	(*TopicMetadata)(nil),       // 13: talos.v1.TopicMetadata
+	(*PartitionMetadata)(nil),   // 14: talos.v1.PartitionMetadata
+	(*Node)(nil),                // 15: talos.v1.Node
+	(*VersionRequest)(nil),      // 16: talos.v1.VersionRequest
+	(*VersionResponse)(nil),     // 17: talos.v1.VersionResponse
 }
 var file_talos_v1_admin_proto_depIdxs = []int32{
 	0,  // 0: talos.v1.TopicConfig.durability:type_name -> talos.v1.Durability
 	1,  // 1: talos.v1.Topic.config:type_name -> talos.v1.TopicConfig
 	1,  // 2: talos.v1.CreateTopicRequest.config:type_name -> talos.v1.TopicConfig
 	2,  // 3: talos.v1.CreateTopicResponse.topic:type_name -> talos.v1.Topic
-	2,  // 4: talos.v1.ListTopicsResponse.topics:type_name -> talos.v1.Topic
-	11, // 5: talos.v1.MetadataResponse.topics:type_name -> talos.v1.TopicMetadata
-	13, // 6: talos.v1.MetadataResponse.nodes:type_name -> talos.v1.Node
-	2,  // 7: talos.v1.TopicMetadata.topic:type_name -> talos.v1.Topic
-	12, // 8: talos.v1.TopicMetadata.partitions:type_name -> talos.v1.PartitionMetadata
-	3,  // 9: talos.v1.Admin.CreateTopic:input_type -> talos.v1.CreateTopicRequest
-	5,  // 10: talos.v1.Admin.DeleteTopic:input_type -> talos.v1.DeleteTopicRequest
-	7,  // 11: talos.v1.Admin.ListTopics:input_type -> talos.v1.ListTopicsRequest
-	9,  // 12: talos.v1.Admin.Metadata:input_type -> talos.v1.MetadataRequest
-	14, // 13: talos.v1.Admin.Version:input_type -> talos.v1.VersionRequest
-	4,  // 14: talos.v1.Admin.CreateTopic:output_type -> talos.v1.CreateTopicResponse
-	6,  // 15: talos.v1.Admin.DeleteTopic:output_type -> talos.v1.DeleteTopicResponse
-	8,  // 16: talos.v1.Admin.ListTopics:output_type -> talos.v1.ListTopicsResponse
-	10, // 17: talos.v1.Admin.Metadata:output_type -> talos.v1.MetadataResponse
-	15, // 18: talos.v1.Admin.Version:output_type -> talos.v1.VersionResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	0,  // 4: talos.v1.AlterTopicRequest.durability:type_name -> talos.v1.Durability
+	2,  // 5: talos.v1.AlterTopicResponse.topic:type_name -> talos.v1.Topic
+	2,  // 6: talos.v1.ListTopicsResponse.topics:type_name -> talos.v1.Topic
+	13, // 7: talos.v1.MetadataResponse.topics:type_name -> talos.v1.TopicMetadata
+	15, // 8: talos.v1.MetadataResponse.nodes:type_name -> talos.v1.Node
+	2,  // 9: talos.v1.TopicMetadata.topic:type_name -> talos.v1.Topic
+	14, // 10: talos.v1.TopicMetadata.partitions:type_name -> talos.v1.PartitionMetadata
+	3,  // 11: talos.v1.Admin.CreateTopic:input_type -> talos.v1.CreateTopicRequest
+	7,  // 12: talos.v1.Admin.DeleteTopic:input_type -> talos.v1.DeleteTopicRequest
+	5,  // 13: talos.v1.Admin.AlterTopic:input_type -> talos.v1.AlterTopicRequest
+	9,  // 14: talos.v1.Admin.ListTopics:input_type -> talos.v1.ListTopicsRequest
+	11, // 15: talos.v1.Admin.Metadata:input_type -> talos.v1.MetadataRequest
+	16, // 16: talos.v1.Admin.Version:input_type -> talos.v1.VersionRequest
+	4,  // 17: talos.v1.Admin.CreateTopic:output_type -> talos.v1.CreateTopicResponse
+	8,  // 18: talos.v1.Admin.DeleteTopic:output_type -> talos.v1.DeleteTopicResponse
+	6,  // 19: talos.v1.Admin.AlterTopic:output_type -> talos.v1.AlterTopicResponse
+	10, // 20: talos.v1.Admin.ListTopics:output_type -> talos.v1.ListTopicsResponse
+	12, // 21: talos.v1.Admin.Metadata:output_type -> talos.v1.MetadataResponse
+	17, // 22: talos.v1.Admin.Version:output_type -> talos.v1.VersionResponse
+	17, // [17:23] is the sub-list for method output_type
+	11, // [11:17] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_talos_v1_admin_proto_init() }
@@ -993,13 +1182,14 @@ func file_talos_v1_admin_proto_init() {
 	if File_talos_v1_admin_proto != nil {
 		return
 	}
+	file_talos_v1_admin_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_v1_admin_proto_rawDesc), len(file_talos_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Admin_CreateTopic_FullMethodName = "/talos.v1.Admin/CreateTopic"
 	Admin_DeleteTopic_FullMethodName = "/talos.v1.Admin/DeleteTopic"
+	Admin_AlterTopic_FullMethodName  = "/talos.v1.Admin/AlterTopic"
 	Admin_ListTopics_FullMethodName  = "/talos.v1.Admin/ListTopics"
 	Admin_Metadata_FullMethodName    = "/talos.v1.Admin/Metadata"
 	Admin_Version_FullMethodName     = "/talos.v1.Admin/Version"
@@ -36,6 +37,9 @@ type AdminClient interface {
 	CreateTopic(ctx context.Context, in *CreateTopicRequest, opts ...grpc.CallOption) (*CreateTopicResponse, error)
 	// DeleteTopic makes the name free at once; the data goes in the background.
 	DeleteTopic(ctx context.Context, in *DeleteTopicRequest, opts ...grpc.CallOption) (*DeleteTopicResponse, error)
+	// AlterTopic changes what the request names and leaves the rest. The same call
+	// again changes nothing.
+	AlterTopic(ctx context.Context, in *AlterTopicRequest, opts ...grpc.CallOption) (*AlterTopicResponse, error)
 	// ListTopics lists all topics, sorted by name.
 	ListTopics(ctx context.Context, in *ListTopicsRequest, opts ...grpc.CallOption) (*ListTopicsResponse, error)
 	// Metadata describes topics, and says who owns their partitions.
@@ -66,6 +70,16 @@ func (c *adminClient) DeleteTopic(ctx context.Context, in *DeleteTopicRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteTopicResponse)
 	err := c.cc.Invoke(ctx, Admin_DeleteTopic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminClient) AlterTopic(ctx context.Context, in *AlterTopicRequest, opts ...grpc.CallOption) (*AlterTopicResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AlterTopicResponse)
+	err := c.cc.Invoke(ctx, Admin_AlterTopic_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +126,9 @@ type AdminServer interface {
 	CreateTopic(context.Context, *CreateTopicRequest) (*CreateTopicResponse, error)
 	// DeleteTopic makes the name free at once; the data goes in the background.
 	DeleteTopic(context.Context, *DeleteTopicRequest) (*DeleteTopicResponse, error)
+	// AlterTopic changes what the request names and leaves the rest. The same call
+	// again changes nothing.
+	AlterTopic(context.Context, *AlterTopicRequest) (*AlterTopicResponse, error)
 	// ListTopics lists all topics, sorted by name.
 	ListTopics(context.Context, *ListTopicsRequest) (*ListTopicsResponse, error)
 	// Metadata describes topics, and says who owns their partitions.
@@ -133,6 +150,9 @@ func (UnimplementedAdminServer) CreateTopic(context.Context, *CreateTopicRequest
 }
 func (UnimplementedAdminServer) DeleteTopic(context.Context, *DeleteTopicRequest) (*DeleteTopicResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteTopic not implemented")
+}
+func (UnimplementedAdminServer) AlterTopic(context.Context, *AlterTopicRequest) (*AlterTopicResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AlterTopic not implemented")
 }
 func (UnimplementedAdminServer) ListTopics(context.Context, *ListTopicsRequest) (*ListTopicsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTopics not implemented")
@@ -196,6 +216,24 @@ func _Admin_DeleteTopic_Handler(srv interface{}, ctx context.Context, dec func(i
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServer).DeleteTopic(ctx, req.(*DeleteTopicRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Admin_AlterTopic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AlterTopicRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).AlterTopic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_AlterTopic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).AlterTopic(ctx, req.(*AlterTopicRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -268,6 +306,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteTopic",
 			Handler:    _Admin_DeleteTopic_Handler,
+		},
+		{
+			MethodName: "AlterTopic",
+			Handler:    _Admin_AlterTopic_Handler,
 		},
 		{
 			MethodName: "ListTopics",

@@ -542,7 +542,9 @@ func (x *FetchedPartition) GetError() *Error {
 	return nil
 }
 
-// OffsetRange is what can be read: start <= offset < end.
+// OffsetRange is what can be read: start <= offset < end. The end is the high
+// watermark: everything below is durable and was, or will be, acknowledged, and
+// nothing below is ever taken back.
 type OffsetRange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Start         int64                  `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
@@ -644,7 +646,7 @@ type ListOffsetsPartition struct {
 	TopicId   []byte                 `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
 	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
 	Epoch     int32                  `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Asks for the offset at a time, in milliseconds since 1970.
+	// Asks for offset_at_time: milliseconds since 1970.
 	AtTimeMs      *int64 `protobuf:"varint,4,opt,name=at_time_ms,json=atTimeMs,proto3,oneof" json:"at_time_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -766,8 +768,8 @@ type ListedOffsets struct {
 	Owner        string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	OwnerAddress string `protobuf:"bytes,8,opt,name=owner_address,json=ownerAddress,proto3" json:"owner_address,omitempty"`
 	Error        *Error `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
-	// With at_time_ms: the offset of the first record batch whose append time is
-	// not before it; the end if there is none.
+	// The first offset whose batch was appended at at_time_ms or later, by the
+	// clock of the node that stored it; the end of the range if there is none.
 	OffsetAtTime  int64 `protobuf:"varint,10,opt,name=offset_at_time,json=offsetAtTime,proto3" json:"offset_at_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -873,6 +875,128 @@ func (x *ListedOffsets) GetOffsetAtTime() int64 {
 	return 0
 }
 
+type DeleteRecordsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	TopicId   []byte                 `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
+	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// The first offset that stays; OffsetOutOfRange above the end. A start that is
+	// there already, or beyond, stays where it is.
+	Offset        int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Epoch         int32 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRecordsRequest) Reset() {
+	*x = DeleteRecordsRequest{}
+	mi := &file_talos_v1_log_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRecordsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRecordsRequest) ProtoMessage() {}
+
+func (x *DeleteRecordsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_log_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRecordsRequest.ProtoReflect.Descriptor instead.
+func (*DeleteRecordsRequest) Descriptor() ([]byte, []int) {
+	return file_talos_v1_log_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteRecordsRequest) GetTopicId() []byte {
+	if x != nil {
+		return x.TopicId
+	}
+	return nil
+}
+
+func (x *DeleteRecordsRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *DeleteRecordsRequest) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *DeleteRecordsRequest) GetEpoch() int32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+type DeleteRecordsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Range         *OffsetRange           `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	Epoch         int32                  `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRecordsResponse) Reset() {
+	*x = DeleteRecordsResponse{}
+	mi := &file_talos_v1_log_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRecordsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRecordsResponse) ProtoMessage() {}
+
+func (x *DeleteRecordsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_log_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRecordsResponse.ProtoReflect.Descriptor instead.
+func (*DeleteRecordsResponse) Descriptor() ([]byte, []int) {
+	return file_talos_v1_log_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeleteRecordsResponse) GetRange() *OffsetRange {
+	if x != nil {
+		return x.Range
+	}
+	return nil
+}
+
+func (x *DeleteRecordsResponse) GetEpoch() int32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 type InitProducerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -881,7 +1005,7 @@ type InitProducerRequest struct {
 
 func (x *InitProducerRequest) Reset() {
 	*x = InitProducerRequest{}
-	mi := &file_talos_v1_log_proto_msgTypes[12]
+	mi := &file_talos_v1_log_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1017,7 @@ func (x *InitProducerRequest) String() string {
 func (*InitProducerRequest) ProtoMessage() {}
 
 func (x *InitProducerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_log_proto_msgTypes[12]
+	mi := &file_talos_v1_log_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1030,7 @@ func (x *InitProducerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitProducerRequest.ProtoReflect.Descriptor instead.
 func (*InitProducerRequest) Descriptor() ([]byte, []int) {
-	return file_talos_v1_log_proto_rawDescGZIP(), []int{12}
+	return file_talos_v1_log_proto_rawDescGZIP(), []int{14}
 }
 
 type InitProducerResponse struct {
@@ -919,7 +1043,7 @@ type InitProducerResponse struct {
 
 func (x *InitProducerResponse) Reset() {
 	*x = InitProducerResponse{}
-	mi := &file_talos_v1_log_proto_msgTypes[13]
+	mi := &file_talos_v1_log_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1055,7 @@ func (x *InitProducerResponse) String() string {
 func (*InitProducerResponse) ProtoMessage() {}
 
 func (x *InitProducerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_v1_log_proto_msgTypes[13]
+	mi := &file_talos_v1_log_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +1068,7 @@ func (x *InitProducerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InitProducerResponse.ProtoReflect.Descriptor instead.
 func (*InitProducerResponse) Descriptor() ([]byte, []int) {
-	return file_talos_v1_log_proto_rawDescGZIP(), []int{13}
+	return file_talos_v1_log_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *InitProducerResponse) GetProducerId() int64 {
@@ -1036,16 +1160,25 @@ const file_talos_v1_log_proto_rawDesc = "" +
 	"\rowner_address\x18\b \x01(\tR\fownerAddress\x12%\n" +
 	"\x05error\x18\t \x01(\v2\x0f.talos.v1.ErrorR\x05error\x12$\n" +
 	"\x0eoffset_at_time\x18\n" +
-	" \x01(\x03R\foffsetAtTime\"\x15\n" +
+	" \x01(\x03R\foffsetAtTime\"}\n" +
+	"\x14DeleteRecordsRequest\x12\x19\n" +
+	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x05R\x05epoch\"Z\n" +
+	"\x15DeleteRecordsResponse\x12+\n" +
+	"\x05range\x18\x01 \x01(\v2\x15.talos.v1.OffsetRangeR\x05range\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x05R\x05epoch\"\x15\n" +
 	"\x13InitProducerRequest\"^\n" +
 	"\x14InitProducerResponse\x12\x1f\n" +
 	"\vproducer_id\x18\x01 \x01(\x03R\n" +
 	"producerId\x12%\n" +
-	"\x0eproducer_epoch\x18\x02 \x01(\x05R\rproducerEpoch2\x9e\x02\n" +
+	"\x0eproducer_epoch\x18\x02 \x01(\x05R\rproducerEpoch2\xf0\x02\n" +
 	"\x03Log\x12B\n" +
 	"\aProduce\x12\x18.talos.v1.ProduceRequest\x1a\x19.talos.v1.ProduceResponse(\x010\x01\x128\n" +
 	"\x05Fetch\x12\x16.talos.v1.FetchRequest\x1a\x17.talos.v1.FetchResponse\x12J\n" +
-	"\vListOffsets\x12\x1c.talos.v1.ListOffsetsRequest\x1a\x1d.talos.v1.ListOffsetsResponse\x12M\n" +
+	"\vListOffsets\x12\x1c.talos.v1.ListOffsetsRequest\x1a\x1d.talos.v1.ListOffsetsResponse\x12P\n" +
+	"\rDeleteRecords\x12\x1e.talos.v1.DeleteRecordsRequest\x1a\x1f.talos.v1.DeleteRecordsResponse\x12M\n" +
 	"\fInitProducer\x12\x1d.talos.v1.InitProducerRequest\x1a\x1e.talos.v1.InitProducerResponseB3Z1github.com/talos-log/talos/proto/talos/v1;talosv1b\x06proto3"
 
 var (
@@ -1060,48 +1193,53 @@ func file_talos_v1_log_proto_rawDescGZIP() []byte {
 	return file_talos_v1_log_proto_rawDescData
 }
 
-var file_talos_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_talos_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_talos_v1_log_proto_goTypes = []any{
-	(*ProduceRequest)(nil),       // 0: talos.v1.ProduceRequest
-	(*ProduceResponse)(nil),      // 1: talos.v1.ProduceResponse
-	(*Appended)(nil),             // 2: talos.v1.Appended
-	(*FetchRequest)(nil),         // 3: talos.v1.FetchRequest
-	(*FetchPartition)(nil),       // 4: talos.v1.FetchPartition
-	(*FetchResponse)(nil),        // 5: talos.v1.FetchResponse
-	(*FetchedPartition)(nil),     // 6: talos.v1.FetchedPartition
-	(*OffsetRange)(nil),          // 7: talos.v1.OffsetRange
-	(*ListOffsetsRequest)(nil),   // 8: talos.v1.ListOffsetsRequest
-	(*ListOffsetsPartition)(nil), // 9: talos.v1.ListOffsetsPartition
-	(*ListOffsetsResponse)(nil),  // 10: talos.v1.ListOffsetsResponse
-	(*ListedOffsets)(nil),        // 11: talos.v1.ListedOffsets
-	(*InitProducerRequest)(nil),  // 12: talos.v1.InitProducerRequest
-	(*InitProducerResponse)(nil), // 13: talos.v1.InitProducerResponse
-	(*Error)(nil),                // 14: talos.v1.Error
+	(*ProduceRequest)(nil),        // 0: talos.v1.ProduceRequest
+	(*ProduceResponse)(nil),       // 1: talos.v1.ProduceResponse
+	(*Appended)(nil),              // 2: talos.v1.Appended
+	(*FetchRequest)(nil),          // 3: talos.v1.FetchRequest
+	(*FetchPartition)(nil),        // 4: talos.v1.FetchPartition
+	(*FetchResponse)(nil),         // 5: talos.v1.FetchResponse
+	(*FetchedPartition)(nil),      // 6: talos.v1.FetchedPartition
+	(*OffsetRange)(nil),           // 7: talos.v1.OffsetRange
+	(*ListOffsetsRequest)(nil),    // 8: talos.v1.ListOffsetsRequest
+	(*ListOffsetsPartition)(nil),  // 9: talos.v1.ListOffsetsPartition
+	(*ListOffsetsResponse)(nil),   // 10: talos.v1.ListOffsetsResponse
+	(*ListedOffsets)(nil),         // 11: talos.v1.ListedOffsets
+	(*DeleteRecordsRequest)(nil),  // 12: talos.v1.DeleteRecordsRequest
+	(*DeleteRecordsResponse)(nil), // 13: talos.v1.DeleteRecordsResponse
+	(*InitProducerRequest)(nil),   // 14: talos.v1.InitProducerRequest
+	(*InitProducerResponse)(nil),  // 15: talos.v1.InitProducerResponse
+	(*Error)(nil),                 // 16: talos.v1.Error
 }
 var file_talos_v1_log_proto_depIdxs = []int32{
 	2,  // 0: talos.v1.ProduceResponse.appended:type_name -> talos.v1.Appended
-	14, // 1: talos.v1.ProduceResponse.error:type_name -> talos.v1.Error
+	16, // 1: talos.v1.ProduceResponse.error:type_name -> talos.v1.Error
 	4,  // 2: talos.v1.FetchRequest.partitions:type_name -> talos.v1.FetchPartition
 	6,  // 3: talos.v1.FetchResponse.partitions:type_name -> talos.v1.FetchedPartition
 	7,  // 4: talos.v1.FetchedPartition.range:type_name -> talos.v1.OffsetRange
-	14, // 5: talos.v1.FetchedPartition.error:type_name -> talos.v1.Error
+	16, // 5: talos.v1.FetchedPartition.error:type_name -> talos.v1.Error
 	9,  // 6: talos.v1.ListOffsetsRequest.partitions:type_name -> talos.v1.ListOffsetsPartition
 	11, // 7: talos.v1.ListOffsetsResponse.partitions:type_name -> talos.v1.ListedOffsets
 	7,  // 8: talos.v1.ListedOffsets.range:type_name -> talos.v1.OffsetRange
-	14, // 9: talos.v1.ListedOffsets.error:type_name -> talos.v1.Error
-	0,  // 10: talos.v1.Log.Produce:input_type -> talos.v1.ProduceRequest
-	3,  // 11: talos.v1.Log.Fetch:input_type -> talos.v1.FetchRequest
-	8,  // 12: talos.v1.Log.ListOffsets:input_type -> talos.v1.ListOffsetsRequest
-	12, // 13: talos.v1.Log.InitProducer:input_type -> talos.v1.InitProducerRequest
-	1,  // 14: talos.v1.Log.Produce:output_type -> talos.v1.ProduceResponse
-	5,  // 15: talos.v1.Log.Fetch:output_type -> talos.v1.FetchResponse
-	10, // 16: talos.v1.Log.ListOffsets:output_type -> talos.v1.ListOffsetsResponse
-	13, // 17: talos.v1.Log.InitProducer:output_type -> talos.v1.InitProducerResponse
-	14, // [14:18] is the sub-list for method output_type
-	10, // [10:14] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	16, // 9: talos.v1.ListedOffsets.error:type_name -> talos.v1.Error
+	7,  // 10: talos.v1.DeleteRecordsResponse.range:type_name -> talos.v1.OffsetRange
+	0,  // 11: talos.v1.Log.Produce:input_type -> talos.v1.ProduceRequest
+	3,  // 12: talos.v1.Log.Fetch:input_type -> talos.v1.FetchRequest
+	8,  // 13: talos.v1.Log.ListOffsets:input_type -> talos.v1.ListOffsetsRequest
+	12, // 14: talos.v1.Log.DeleteRecords:input_type -> talos.v1.DeleteRecordsRequest
+	14, // 15: talos.v1.Log.InitProducer:input_type -> talos.v1.InitProducerRequest
+	1,  // 16: talos.v1.Log.Produce:output_type -> talos.v1.ProduceResponse
+	5,  // 17: talos.v1.Log.Fetch:output_type -> talos.v1.FetchResponse
+	10, // 18: talos.v1.Log.ListOffsets:output_type -> talos.v1.ListOffsetsResponse
+	13, // 19: talos.v1.Log.DeleteRecords:output_type -> talos.v1.DeleteRecordsResponse
+	15, // 20: talos.v1.Log.InitProducer:output_type -> talos.v1.InitProducerResponse
+	16, // [16:21] is the sub-list for method output_type
+	11, // [11:16] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_talos_v1_log_proto_init() }
@@ -1121,7 +1259,7 @@ func file_talos_v1_log_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_v1_log_proto_rawDesc), len(file_talos_v1_log_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

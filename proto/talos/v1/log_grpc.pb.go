@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Log_Produce_FullMethodName      = "/talos.v1.Log/Produce"
-	Log_Fetch_FullMethodName        = "/talos.v1.Log/Fetch"
-	Log_ListOffsets_FullMethodName  = "/talos.v1.Log/ListOffsets"
-	Log_InitProducer_FullMethodName = "/talos.v1.Log/InitProducer"
+	Log_Produce_FullMethodName       = "/talos.v1.Log/Produce"
+	Log_Fetch_FullMethodName         = "/talos.v1.Log/Fetch"
+	Log_ListOffsets_FullMethodName   = "/talos.v1.Log/ListOffsets"
+	Log_DeleteRecords_FullMethodName = "/talos.v1.Log/DeleteRecords"
+	Log_InitProducer_FullMethodName  = "/talos.v1.Log/InitProducer"
 )
 
 // LogClient is the client API for Log service.
@@ -41,6 +42,9 @@ type LogClient interface {
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (*FetchResponse, error)
 	// ListOffsets tells the range that can be read, and what it lies in.
 	ListOffsets(ctx context.Context, in *ListOffsetsRequest, opts ...grpc.CallOption) (*ListOffsetsResponse, error)
+	// DeleteRecords moves the log start of a partition up to an offset: what lies
+	// below can't be read from then on, and can't be had back.
+	DeleteRecords(ctx context.Context, in *DeleteRecordsRequest, opts ...grpc.CallOption) (*DeleteRecordsResponse, error)
 	// InitProducer hands out a producer id that no other producer of the cluster
 	// has or had.
 	InitProducer(ctx context.Context, in *InitProducerRequest, opts ...grpc.CallOption) (*InitProducerResponse, error)
@@ -87,6 +91,16 @@ func (c *logClient) ListOffsets(ctx context.Context, in *ListOffsetsRequest, opt
 	return out, nil
 }
 
+func (c *logClient) DeleteRecords(ctx context.Context, in *DeleteRecordsRequest, opts ...grpc.CallOption) (*DeleteRecordsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteRecordsResponse)
+	err := c.cc.Invoke(ctx, Log_DeleteRecords_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *logClient) InitProducer(ctx context.Context, in *InitProducerRequest, opts ...grpc.CallOption) (*InitProducerResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(InitProducerResponse)
@@ -113,6 +127,9 @@ type LogServer interface {
 	Fetch(context.Context, *FetchRequest) (*FetchResponse, error)
 	// ListOffsets tells the range that can be read, and what it lies in.
 	ListOffsets(context.Context, *ListOffsetsRequest) (*ListOffsetsResponse, error)
+	// DeleteRecords moves the log start of a partition up to an offset: what lies
+	// below can't be read from then on, and can't be had back.
+	DeleteRecords(context.Context, *DeleteRecordsRequest) (*DeleteRecordsResponse, error)
 	// InitProducer hands out a producer id that no other producer of the cluster
 	// has or had.
 	InitProducer(context.Context, *InitProducerRequest) (*InitProducerResponse, error)
@@ -134,6 +151,9 @@ func (UnimplementedLogServer) Fetch(context.Context, *FetchRequest) (*FetchRespo
 }
 func (UnimplementedLogServer) ListOffsets(context.Context, *ListOffsetsRequest) (*ListOffsetsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOffsets not implemented")
+}
+func (UnimplementedLogServer) DeleteRecords(context.Context, *DeleteRecordsRequest) (*DeleteRecordsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteRecords not implemented")
 }
 func (UnimplementedLogServer) InitProducer(context.Context, *InitProducerRequest) (*InitProducerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method InitProducer not implemented")
@@ -202,6 +222,24 @@ func _Log_ListOffsets_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Log_DeleteRecords_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteRecordsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LogServer).DeleteRecords(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Log_DeleteRecords_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LogServer).DeleteRecords(ctx, req.(*DeleteRecordsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Log_InitProducer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(InitProducerRequest)
 	if err := dec(in); err != nil {
@@ -234,6 +272,10 @@ var Log_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListOffsets",
 			Handler:    _Log_ListOffsets_Handler,
+		},
+		{
+			MethodName: "DeleteRecords",
+			Handler:    _Log_DeleteRecords_Handler,
 		},
 		{
 			MethodName: "InitProducer",

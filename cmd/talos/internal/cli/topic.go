@@ -28,6 +28,8 @@ type topicJSON struct {
 	SegmentBytes int64  `json:"segment_bytes" doc:"size in bytes at which a segment is rolled"`
 	SegmentMS    int64  `json:"segment_ms" doc:"age in milliseconds at which a segment is rolled"`
 	Durability   string `json:"durability" doc:"what an acknowledgement means: sync or flush"`
+	RetentionMS  int64  `json:"retention_ms" doc:"how long records are kept, in milliseconds from when they were appended; 0: for ever"`
+	RetentionB   int64  `json:"retention_bytes" doc:"how many bytes of each partition are kept; 0: all"`
 }
 
 func toTopicJSON(t talos.Topic) topicJSON {
@@ -35,6 +37,7 @@ func toTopicJSON(t talos.Topic) topicJSON {
 	return topicJSON{
 		Name: string(t.Name), ID: t.ID.String(), Partitions: t.Partitions,
 		SegmentBytes: bytes, SegmentMS: age.Milliseconds(), Durability: string(t.Config.Acknowledges()),
+		RetentionMS: t.Config.RetentionMillis, RetentionB: t.Config.RetentionBytes,
 	}
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -10,12 +9,8 @@ import (
 )
 
 func newTopicCreate(s *settings) *cobra.Command {
-	var (
-		partitions   int32
-		segmentBytes int64
-		segmentAge   time.Duration
-		durability   string
-	)
+	var partitions int32
+	config := &topicFlags{}
 	cmd := &cobra.Command{
 		Use:   "create TOPIC",
 		Short: "Create a topic",
@@ -25,12 +20,13 @@ partitions can be written and read in parallel.`,
 		Args:    exactArgs("a topic"),
 	}
 	cmd.Flags().Int32Var(&partitions, "partitions", 1, "have `N` partitions")
-	cmd.Flags().Int64Var(&segmentBytes, "segment-bytes", 0, "roll a segment at `BYTES` (default 256 MiB)")
-	cmd.Flags().DurationVar(&segmentAge, "segment-age", 0, "roll a segment at this `AGE`, as in 90m (default 24h)")
-	cmd.Flags().StringVar(&durability, "durability", "", "acknowledge when `sync`ed to disk (default), or on HDFS already when flushed to\nall replicas' memory: flush")
+	config.add(cmd)
 	out := outputFlag(cmd, topicJSON{})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg := talos.TopicConfig{SegmentBytes: segmentBytes, SegmentMillis: segmentAge.Milliseconds(), Durability: talos.Durability(durability)}
+		cfg, err := config.apply(cmd, talos.TopicConfig{})
+		if err != nil {
+			return err
+		}
 		return s.withClient(cmd, func(ctx context.Context, client *sdk.Client) error {
 			topic, err := client.CreateTopic(ctx, talos.TopicName(args[0]), partitions, cfg)
 			if err != nil {

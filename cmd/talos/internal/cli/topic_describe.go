@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -55,6 +56,8 @@ func (d descriptionJSON) print(w io.Writer) error {
 		fmt.Sprintf("partitions\t%d", d.Topic.Partitions),
 		fmt.Sprintf("segment bytes\t%d", d.Topic.SegmentBytes),
 		fmt.Sprintf("segment ms\t%d", d.Topic.SegmentMS),
+		"retention ms\t"+orForEver(d.Topic.RetentionMS),
+		"retention bytes\t"+orForEver(d.Topic.RetentionB),
 		"durability\t"+d.Topic.Durability,
 		"survives\t"+talos.Durability(d.Topic.Durability).Survives(),
 		"")
@@ -66,6 +69,13 @@ func (d descriptionJSON) print(w io.Writer) error {
 		lines = append(lines, fmt.Sprintf("%d\t%s\t%s", p.Partition, orDash(p.Owner), orDash(p.Address)))
 	}
 	return table(w, lines...)
+}
+
+func orForEver(n int64) string {
+	if n == 0 {
+		return "kept for ever"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 func orDash(s string) string {
