@@ -64,6 +64,46 @@ func sameTopic(op string, e Entry, topic talos.Topic) error {
 	return nil
 }
 
+// AlterTopic replaces a topic by what change makes of it, unless that is the same,
+// and returns what it is then. Name and id stay. Change may be called several
+// times, each time with the topic as it is, and what it returned last counts; its
+// errors are returned. UnknownTopic if there is none. After any other error the
+// outcome is unknown.
+func (m *Meta) AlterTopic(ctx context.Context, name talos.TopicName, change func(talos.Topic) (talos.Topic, error)) (talos.Topic, error) {
+	const op = "coordinator.AlterTopic"
+	var next talos.Topic
+	err := m.race(func() (bool, error) {
+		e, err := m.loadTopic(ctx, op, name)
+		if err != nil {
+			return false, err
+		}
+		now, err := decodeTopic(e)
+		if err != nil {
+			return false, err
+		}
+		if next, err = change(now); err != nil || next == now {
+			return err == nil, err
+		}
+		next.Name, next.ID = now.Name, now.ID
+		if err := validateTopic(next); err != nil {
+			return false, err
+		}
+		value, err := encode(e.Key, next)
+		if err != nil {
+			return false, err
+		}
+		applied, err := m.commit(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Put(e.Key, value)})
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w", op, name, err)
+		}
+		return applied, err
+	})
+	if err != nil {
+		return talos.Topic{}, err
+	}
+	return next, nil
+}
+
 // DeleteTopic ends a topic and the records of its partitions in one step, and
 // returns what it was. From then on nobody can raise an epoch of it, and
 // Deleted lists it until Forget.

@@ -195,3 +195,60 @@ func TestValues_MayHaveFieldsOfALaterVersion(t *testing.T) {
 		[]byte(`{"id":"6f1c0000-0000-4000-8000-000000000000","producer_bits":7,"region":"north"}`)))
 	require.Equal(t, uint16(7), openMeta(t, kv, "a").Cluster().ProducerBits)
 }
+
+func TestAlterTopic(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		kv := open()
+		m := claimed(t, kv, "a")
+		logs := newTopic("logs")
+		require.NoError(t, m.CreateTopic(t.Context(), logs))
+		asked := 0
+		more := func(now talos.Topic) (talos.Topic, error) {
+			asked++
+			now.Partitions = 9
+			return now, nil
+		}
+		want := logs
+		want.Partitions = 9
+		for range 2 {
+			altered, err := m.AlterTopic(t.Context(), "logs", more)
+			require.NoError(t, err)
+			require.Equal(t, want, altered)
+			found, err := m.Topic(t.Context(), "logs")
+			require.NoError(t, err)
+			require.Equal(t, want, found)
+		}
+		require.Equal(t, 2, asked)
+
+		_, err := m.AlterTopic(t.Context(), "logs", func(now talos.Topic) (talos.Topic, error) {
+			return now, talos.InvalidConfig
+		})
+		require.ErrorIs(t, err, talos.InvalidConfig)
+		_, err = m.AlterTopic(t.Context(), "other", more)
+		require.ErrorIs(t, err, talos.UnknownTopic)
+	})
+}
+
+// A change that somebody else makes between the look and the commit is seen.
+func TestAlterTopic_IsAskedAgainOfWhatOthersMade(t *testing.T) {
+	store := mem.New()
+	m := openMeta(t, store, "a")
+	require.NoError(t, m.CreateTopic(t.Context(), newTopic("logs")))
+	seen := []int64{}
+	altered, err := m.AlterTopic(t.Context(), "logs", func(now talos.Topic) (talos.Topic, error) {
+		seen = append(seen, now.Config.RetentionMillis)
+		if len(seen) == 1 {
+			_, err := m.AlterTopic(t.Context(), "logs", func(now talos.Topic) (talos.Topic, error) {
+				now.Config.RetentionMillis = 5000
+				return now, nil
+			})
+			require.NoError(t, err)
+		}
+		now.Partitions = 9
+		return now, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []int64{0, 5000}, seen)
+	require.Equal(t, int64(5000), altered.Config.RetentionMillis)
+	require.Equal(t, int32(9), altered.Partitions)
+}

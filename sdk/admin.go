@@ -42,6 +42,49 @@ func (c *Client) CreateTopic(ctx context.Context, name talos.TopicName, partitio
 	return toTopic(op, answer.GetTopic())
 }
 
+// AlterTopic changes what change names and returns what the topic is then. More
+// partitions take effect at once; records with keys may go to another partition
+// than before. Called again, it changes nothing. UnknownTopic if there is none,
+// InvalidConfig if it can't be so.
+func (c *Client) AlterTopic(ctx context.Context, name talos.TopicName, change talos.TopicChange) (talos.Topic, error) {
+	const op = "sdk.AlterTopic"
+	request := &talosv1.AlterTopicRequest{
+		Name: string(name), Partitions: change.Partitions, SegmentBytes: change.SegmentBytes, SegmentMs: change.SegmentMillis,
+		RetentionMs: change.RetentionMillis, RetentionBytes: change.RetentionBytes,
+	}
+	if d := change.Durability; d != nil {
+		if err := d.Validate(); err != nil {
+			return talos.Topic{}, &talos.Error{Kind: talos.InvalidConfig, Op: op, Subject: string(name), Cause: err}
+		}
+		request.Durability = toTopicConfig(talos.TopicConfig{Durability: *d}).GetDurability().Enum()
+	}
+	answer, err := ask(ctx, c, call{op: op, subject: string(name)},
+		func(ctx context.Context, p *peer) (*talosv1.AlterTopicResponse, error) { return p.admin.AlterTopic(ctx, request) })
+	if err != nil {
+		return talos.Topic{}, err
+	}
+	return toTopic(op, answer.GetTopic())
+}
+
+// DeleteRecords moves a partition's log start up to an offset, at the end at the
+// most: what lies below can't be read from then on, and can't be had back. It
+// returns what can be read then. A start that is there already, or beyond, stays.
+// OffsetOutOfRange above the end; UnknownTopic, UnknownPartition.
+func (c *Client) DeleteRecords(ctx context.Context, name talos.TopicName, partition int32, before talos.Offset) (talos.OffsetRange, error) {
+	const op = "sdk.DeleteRecords"
+	d, err := c.Describe(ctx, name)
+	if err != nil {
+		return talos.OffsetRange{}, err
+	}
+	request := &talosv1.DeleteRecordsRequest{TopicId: d.Topic.ID[:], Partition: partition, Offset: int64(before)}
+	answer, err := ask(ctx, c, call{op: op, subject: subject(name, partition)},
+		func(ctx context.Context, p *peer) (*talosv1.DeleteRecordsResponse, error) { return p.log.DeleteRecords(ctx, request) })
+	if err != nil {
+		return talos.OffsetRange{}, err
+	}
+	return toRange(answer.GetRange()), nil
+}
+
 // DeleteTopic frees the name at once; the data goes in the background and can't
 // be had back. UnknownTopic if there is none.
 func (c *Client) DeleteTopic(ctx context.Context, name talos.TopicName) error {

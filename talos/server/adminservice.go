@@ -68,6 +68,23 @@ func (s *adminService) DeleteTopic(ctx context.Context, request *talosv1.DeleteT
 	return &talosv1.DeleteTopicResponse{}, nil
 }
 
+// AlterTopic implements talosv1.AdminServer.
+func (s *adminService) AlterTopic(ctx context.Context, request *talosv1.AlterTopicRequest) (*talosv1.AlterTopicResponse, error) {
+	name := talos.TopicName(request.GetName())
+	if err := name.Validate(); err != nil {
+		return nil, err
+	}
+	t, err := s.node.serving()
+	if err != nil {
+		return nil, err
+	}
+	topic, err := t.alterTopic(ctx, name, fromChange(request))
+	if err != nil {
+		return nil, err
+	}
+	return &talosv1.AlterTopicResponse{Topic: toTopic(topic)}, nil
+}
+
 // ListTopics implements talosv1.AdminServer.
 func (s *adminService) ListTopics(ctx context.Context, _ *talosv1.ListTopicsRequest) (*talosv1.ListTopicsResponse, error) {
 	topics, err := s.topics(ctx)

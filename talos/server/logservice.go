@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/talos-log/talos/partition"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 )
@@ -58,11 +59,32 @@ func (s *logService) ListOffsets(ctx context.Context, request *talosv1.ListOffse
 }
 
 func (s *logService) listOne(ctx context.Context, t *term, p *talosv1.ListOffsetsPartition) (*talosv1.ListedOffsets, error) {
-	topic, err := topicID(p.GetTopicId())
+	log, err := t.await(ctx, p.GetTopicId(), p.GetPartition(), p.GetEpoch())
 	if err != nil {
 		return nil, err
 	}
-	id := talos.PartitionID{Topic: topic, Number: p.GetPartition()}
+	listed := &talosv1.ListedOffsets{Owner: s.node.cfg.NodeID, OwnerAddress: s.node.cfg.Address}
+	if p.AtTimeMs != nil {
+		o, err := log.OffsetForTime(ctx, time.UnixMilli(p.GetAtTimeMs()))
+		if err != nil {
+			return nil, err
+		}
+		listed.OffsetAtTime = int64(o)
+	}
+	// Behind the search, so that what it found lies in the range.
+	stats := log.Stats()
+	listed.Range, listed.Epoch = toRange(log.Range()), int32(log.Epoch())
+	listed.Segments, listed.Bytes = int32(stats.Segments), stats.Bytes
+	return listed, nil
+}
+
+// await returns the log of a partition, and waits for it while it is being opened.
+func (t *term) await(ctx context.Context, topic []byte, number, epoch int32) (*partition.Log, error) {
+	named, err := topicID(topic)
+	if err != nil {
+		return nil, err
+	}
+	id := talos.PartitionID{Topic: named, Number: number}
 	found := t.partitions.find(id)
 	for found.opening != nil {
 		select {
@@ -75,15 +97,31 @@ func (s *logService) listOne(ctx context.Context, t *term, p *talosv1.ListOffset
 	if found.err != nil {
 		return nil, found.err
 	}
-	if err := checkEpoch(found.log, p.GetEpoch()); err != nil {
+	if err := checkEpoch(found.log, epoch); err != nil {
 		return nil, err
 	}
-	rng, stats := found.log.Range(), found.log.Stats()
-	return &talosv1.ListedOffsets{
-		Range: toRange(rng), Epoch: int32(found.log.Epoch()),
-		Segments: int32(stats.Segments), Bytes: stats.Bytes,
-		Owner: s.node.cfg.NodeID, OwnerAddress: s.node.cfg.Address,
-	}, nil
+	return found.log, nil
+}
+
+// DeleteRecords implements talosv1.LogServer.
+func (s *logService) DeleteRecords(ctx context.Context, request *talosv1.DeleteRecordsRequest) (*talosv1.DeleteRecordsResponse, error) {
+	t, err := s.node.serving()
+	if err != nil {
+		return nil, err
+	}
+	if request.GetOffset() < 0 {
+		return nil, invalidRequest("server.DeleteRecords", "the offset is %d", request.GetOffset())
+	}
+	waiting, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	log, err := t.await(waiting, request.GetTopicId(), request.GetPartition(), request.GetEpoch())
+	if err != nil {
+		return nil, err
+	}
+	if err := log.Trim(ctx, talos.Offset(request.GetOffset())); err != nil {
+		return nil, err
+	}
+	return &talosv1.DeleteRecordsResponse{Range: toRange(log.Range()), Epoch: int32(log.Epoch())}, nil
 }
 
 func toRange(r talos.OffsetRange) *talosv1.OffsetRange {

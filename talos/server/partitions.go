@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -50,8 +51,10 @@ type partitions struct {
 
 // slot is what is known of one partition.
 type slot struct {
-	id    talos.PartitionID
-	topic talos.Topic
+	id talos.PartitionID
+	// topic is what the topic is now; config is what log follows.
+	topic  talos.Topic
+	config talos.TopicConfig
 	// log is the open log; nil while there is none.
 	log    *partition.Log
 	opened time.Time
@@ -197,11 +200,19 @@ func (p *partitions) attempt(s *slot, skip bool) {
 	if !skip {
 		ctx, cancel := context.WithTimeout(p.ctx, openTimeout)
 		defer cancel()
-		log, err = p.open(ctx, s.topic, s.id.Number)
+		log, err = p.openOne(ctx, s)
 		p.outcome(err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for err == nil && s.config != s.topic.Config {
+		// The topic was altered meanwhile.
+		p.mu.Unlock()
+		if err = p.follow(p.ctx, s, log); err != nil {
+			err = errors.Join(err, log.Close(p.ctx))
+		}
+		p.mu.Lock()
+	}
 	close(s.opening)
 	s.opening = nil
 	if err != nil {
@@ -215,6 +226,83 @@ func (p *partitions) attempt(s *slot, skip bool) {
 	}
 	s.log, s.opened, s.err = log, time.Now(), nil
 	p.setLiveLocked(p.live + 1)
+}
+
+// openOne opens a partition as its topic is now.
+func (p *partitions) openOne(ctx context.Context, s *slot) (*partition.Log, error) {
+	p.mu.Lock()
+	topic := s.topic
+	p.mu.Unlock()
+	log, err := p.open(ctx, topic, s.id.Number)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	s.config = topic.Config
+	p.mu.Unlock()
+	return log, nil
+}
+
+// configure makes the partitions of topics follow what those are now. It tries
+// all and returns the first error; what failed is tried again with the next call.
+// A log that has ended is none: it is opened as the topic is then. The caller has
+// the term's turn.
+func (p *partitions) configure(ctx context.Context, topics ...talos.Topic) error {
+	byID := make(map[talos.TopicID]talos.Topic, len(topics))
+	for _, t := range topics {
+		byID[t.ID] = t
+	}
+	var all errgroup.Group
+	all.SetLimit(maxOpening)
+	p.mu.Lock()
+	var behind []*slot
+	for _, s := range p.slots {
+		topic, ok := byID[s.id.Topic]
+		if !ok {
+			continue
+		}
+		s.topic = topic
+		if s.log != nil && s.config != topic.Config {
+			behind = append(behind, s)
+		}
+	}
+	p.mu.Unlock()
+	for _, s := range behind {
+		all.Go(func() error {
+			p.mu.Lock()
+			log := s.log
+			p.mu.Unlock()
+			if log == nil {
+				return nil
+			}
+			return p.follow(ctx, s, log)
+		})
+	}
+	return all.Wait()
+}
+
+// follow makes a slot's log, which need not be in it yet, follow its topic. One
+// goroutine at a time calls it for a slot.
+func (p *partitions) follow(ctx context.Context, s *slot, log *partition.Log) error {
+	for {
+		p.mu.Lock()
+		want, have := s.topic.Config, s.config
+		p.mu.Unlock()
+		if want == have {
+			return nil
+		}
+		if err := log.Configure(ctx, want); err != nil {
+			select {
+			case <-log.Done():
+				return nil
+			default:
+				return err
+			}
+		}
+		p.mu.Lock()
+		s.config = want
+		p.mu.Unlock()
+	}
 }
 
 // closeTopic closes the partitions of a topic that is no longer in the

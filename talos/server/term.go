@@ -102,7 +102,10 @@ func (t *term) refresh(ctx context.Context) error {
 		return err
 	}
 	t.topics.replace(topics)
-	return nil
+	if t.partitions == nil {
+		return nil
+	}
+	return t.partitions.configure(ctx, topics...)
 }
 
 // repeat runs f at each signal of now, at least every reloadInterval, and sooner

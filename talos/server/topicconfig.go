@@ -27,14 +27,31 @@ func fromTopicConfig(c *talosv1.TopicConfig) talos.TopicConfig {
 		SegmentBytes: c.GetSegmentBytes(), SegmentMillis: c.GetSegmentMs(),
 		RetentionMillis: c.GetRetentionMs(), RetentionBytes: c.GetRetentionBytes(),
 	}
-	switch c.GetDurability() {
-	case talosv1.Durability_DURABILITY_UNSPECIFIED:
-	case talosv1.Durability_DURABILITY_SYNC:
-		in.Durability = talos.Sync
-	case talosv1.Durability_DURABILITY_FLUSH:
-		in.Durability = talos.Flush
-	default:
-		in.Durability = talos.Durability(fmt.Sprint(int32(c.GetDurability())))
-	}
+	in.Durability = fromDurability(c.GetDurability())
 	return in
+}
+
+func fromDurability(d talosv1.Durability) talos.Durability {
+	switch d {
+	case talosv1.Durability_DURABILITY_UNSPECIFIED:
+		return ""
+	case talosv1.Durability_DURABILITY_SYNC:
+		return talos.Sync
+	case talosv1.Durability_DURABILITY_FLUSH:
+		return talos.Flush
+	default:
+		return talos.Durability(fmt.Sprint(int32(d)))
+	}
+}
+
+func fromChange(r *talosv1.AlterTopicRequest) talos.TopicChange {
+	change := talos.TopicChange{
+		Partitions: r.Partitions, SegmentBytes: r.SegmentBytes, SegmentMillis: r.SegmentMs,
+		RetentionMillis: r.RetentionMs, RetentionBytes: r.RetentionBytes,
+	}
+	if r.Durability != nil {
+		d := fromDurability(r.GetDurability())
+		change.Durability = &d
+	}
+	return change
 }

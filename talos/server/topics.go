@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/manifest"
 )
@@ -33,7 +34,7 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 		if _, taken := t.topics.named(topic.Name); taken {
 			return &talos.Error{Kind: talos.TopicExists, Op: "server.CreateTopic", Subject: string(topic.Name)}
 		}
-		if err := t.mayCreate(topic); err != nil {
+		if err := t.mayHave("server.CreateTopic", topic.Name, 1, topic.Partitions); err != nil {
 			return err
 		}
 		first := manifest.Manifest{Version: 1, Topic: topic, Created: time.Now()}
@@ -63,21 +64,72 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 	return nil
 }
 
-// mayCreate returns LimitReached if the cluster would have too much.
-func (t *term) mayCreate(topic talos.Topic) error {
+// mayHave returns LimitReached if the cluster would have too much with more topics
+// and partitions.
+func (t *term) mayHave(op string, name talos.TopicName, moreTopics int, morePartitions int32) error {
 	capacity := t.node.cfg.Capacity
 	topics, partitions := t.topics.count()
-	refusal := &talos.Error{Kind: talos.LimitReached, Op: "server.CreateTopic", Subject: string(topic.Name)}
+	refusal := &talos.Error{Kind: talos.LimitReached, Op: op, Subject: string(name)}
 	switch {
-	case topics >= capacity.Topics:
+	case topics+moreTopics > capacity.Topics:
 		refusal.Detail = fmt.Sprintf("there are %d topics (limits.topics)", topics)
-	case partitions+int(topic.Partitions) > capacity.Partitions:
+	case partitions+int(morePartitions) > capacity.Partitions:
 		refusal.Detail = fmt.Sprintf("there are %d partitions, with this topic it would be %d, more than %d (limits.partitions)",
-			partitions, partitions+int(topic.Partitions), capacity.Partitions)
+			partitions, partitions+int(morePartitions), capacity.Partitions)
 	default:
 		return nil
 	}
 	return refusal
+}
+
+// alterTopic changes a topic, and returns what it is then. The manifest is written
+// first, as for a new topic: if the change comes to nothing, the store knows of
+// more than there is, which the next change puts right.
+func (t *term) alterTopic(ctx context.Context, name talos.TopicName, change talos.TopicChange) (talos.Topic, error) {
+	var altered talos.Topic
+	err := t.change(ctx, func(ctx context.Context) error {
+		err := t.settle(ctx, func() (err error) {
+			altered, err = t.node.cfg.Meta.AlterTopic(ctx, name, func(now talos.Topic) (talos.Topic, error) {
+				next, err := change.Apply(now)
+				if err != nil || next == now {
+					return next, err
+				}
+				if more := next.Partitions - now.Partitions; more > 0 {
+					if err := t.mayHave("server.AlterTopic", name, 0, more); err != nil {
+						return next, err
+					}
+				}
+				return next, t.rewriteManifest(ctx, next)
+			})
+			return err
+		})
+		if err != nil {
+			signal(t.refreshNow)
+			return err
+		}
+		t.topics.add(altered)
+		t.node.cfg.Logger.Info("topic altered", "topic", string(name), "id", altered.ID.String(), "partitions", altered.Partitions)
+		// Also if nothing changed: the call before may have ended half way.
+		return t.partitions.configure(ctx, altered)
+	})
+	if err != nil {
+		return talos.Topic{}, err
+	}
+	t.partitions.openAll(altered)
+	return altered, nil
+}
+
+func (t *term) rewriteManifest(ctx context.Context, topic talos.Topic) error {
+	const op = "server.AlterTopic"
+	newest, err := manifest.Latest(ctx, t.node.cfg.Store, topic.ID)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return storeError(op, topic, err)
+	}
+	next := manifest.Manifest{Version: newest.Version + 1, Topic: topic, Created: time.Now()}
+	if err := manifest.Write(ctx, t.node.cfg.Store, next); err != nil {
+		return storeError(op, topic, err)
+	}
+	return nil
 }
 
 // deleteTopic ends a topic; its data is removed in the background.

@@ -12,11 +12,11 @@ import (
 func newTopic(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "topic",
-		Short: "Create, list, describe and delete topics",
+		Short: "Create, alter, list, describe and delete topics",
 		Args:  noSuchCommand,
 		RunE:  showHelp,
 	}
-	cmd.AddCommand(newTopicCreate(s), newTopicList(s), newTopicDescribe(s), newTopicDelete(s))
+	cmd.AddCommand(newTopicCreate(s), newTopicAlter(s), newTopicList(s), newTopicDescribe(s), newTopicDelete(s))
 	return cmd
 }
 

@@ -63,6 +63,32 @@ func (f *topicFlags) apply(cmd *cobra.Command, c talos.TopicConfig) (talos.Topic
 	return c, c.Validate()
 }
 
+// change returns what the command line names.
+func (f *topicFlags) change(cmd *cobra.Command) (talos.TopicChange, error) {
+	c, err := f.apply(cmd, talos.TopicConfig{})
+	if err != nil {
+		return talos.TopicChange{}, err
+	}
+	var change talos.TopicChange
+	given := cmd.Flags().Changed
+	if given("segment-bytes") {
+		change.SegmentBytes = &c.SegmentBytes
+	}
+	if given("segment-age") {
+		change.SegmentMillis = &c.SegmentMillis
+	}
+	if given("durability") {
+		change.Durability = &c.Durability
+	}
+	if given("retention") {
+		change.RetentionMillis = &c.RetentionMillis
+	}
+	if given("retention-bytes") {
+		change.RetentionBytes = &c.RetentionBytes
+	}
+	return change, nil
+}
+
 func (f *topicFlags) fault(cmd *cobra.Command, flag, value, want string) error {
 	return &usageError{text: fmt.Sprintf("--%s %q: want %s, or %s", flag, value, want, forEver), hint: seeHelp(cmd)}
 }

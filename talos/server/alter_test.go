@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/server/manifest"
+	"google.golang.org/protobuf/proto"
+)
+
+func TestATopicGetsMorePartitionsWhileItIsServed(t *testing.T) {
+	c := newCluster()
+	n := c.start(t, "n1")
+	topic := n.createTopic(t, "logs", 1)
+	p := n.producer(t)
+	p.produce(topic, 0, newBatch(t, "a"))
+	for range 2 {
+		altered, err := n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "logs", Partitions: proto.Int32(3)})
+		require.NoError(t, err)
+		require.Equal(t, int32(3), altered.GetTopic().GetPartitions())
+		require.Equal(t, topic.GetId(), altered.GetTopic().GetId())
+	}
+	p.produce(topic, 2, newBatch(t, "b"))
+	require.Equal(t, []string{"0 a"}, n.all(t, topic.GetId(), 0))
+	require.Equal(t, []string{"0 b"}, n.all(t, topic.GetId(), 2))
+	m, err := manifest.Latest(t.Context(), c.store, idOf(t, topic))
+	require.NoError(t, err)
+	require.Equal(t, int64(2), m.Version, "one for each change")
+	require.Equal(t, int32(3), m.Topic.Partitions)
+
+	_, err = n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "logs", Partitions: proto.Int32(2)})
+	require.Equal(t, "InvalidConfig", detail(t, err).GetKind())
+	_, err = n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "other", Partitions: proto.Int32(2)})
+	require.Equal(t, "UnknownTopic", detail(t, err).GetKind())
+
+	require.NoError(t, n.stop())
+	n = c.start(t, "n2")
+	require.Equal(t, []string{"0 b"}, n.all(t, topic.GetId(), 2))
+}
+
+// durable notes how the segments with records were asked for.
+type durable struct {
+	storage.Store
+	made chan talos.Durability
+}
+
+func (d *durable) Create(ctx context.Context, id storage.ID, head []byte, how talos.Durability) (storage.Appender, error) {
+	if _, err := talos.ParseSegmentName(id.Name); err == nil {
+		d.made <- how
+	}
+	return d.Store.Create(ctx, id, head, how)
+}
+
+func TestOpenPartitionsFollowTheConfiguration(t *testing.T) {
+	c := newCluster()
+	store := &durable{c.store, make(chan talos.Durability, 10)}
+	c.store = store
+	n := c.start(t, "n1")
+	topic := n.createTopic(t, "logs", 1)
+	p := n.producer(t)
+	p.produce(topic, 0, newBatch(t, "a"))
+	require.Equal(t, talos.Sync, <-store.made)
+	_, err := n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{
+		Name: "logs", Durability: talosv1.Durability_DURABILITY_FLUSH.Enum(), RetentionMs: proto.Int64(3_600_000),
+	})
+	require.NoError(t, err)
+	first := p.produce(topic, 0, newBatch(t, "b"))
+	require.Equal(t, talos.Flush, <-store.made)
+	require.Equal(t, int64(1), first.GetBaseOffset())
+	require.Equal(t, []string{"0 a", "1 b"}, n.all(t, topic.GetId(), 0))
+
+	metadata, err := n.admin.Metadata(t.Context(), &talosv1.MetadataRequest{Topics: []string{"logs"}})
+	require.NoError(t, err)
+	require.Equal(t, int64(3_600_000), metadata.GetTopics()[0].GetTopic().GetConfig().GetRetentionMs())
+}
+
+func TestAChangeWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
+	c := newCluster()
+	n := c.start(t, "n1")
+	n.createTopic(t, "logs", 1)
+	c.loseAnswer.Store(true)
+	altered, err := n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "logs", Partitions: proto.Int32(3)})
+	require.NoError(t, err)
+	require.Equal(t, int32(3), altered.GetTopic().GetPartitions())
+	require.False(t, c.loseAnswer.Load())
+}
+
+func TestDeleteRecords(t *testing.T) {
+	c := newCluster()
+	n := c.start(t, "n1")
+	topic := n.createTopic(t, "logs", 1)
+	p := n.producer(t)
+	for _, v := range []string{"a", "b", "c"} {
+		p.produce(topic, 0, newBatch(t, v))
+	}
+	remove := func(offset int64, epoch int32) (*talosv1.DeleteRecordsResponse, error) {
+		return n.log.DeleteRecords(t.Context(), &talosv1.DeleteRecordsRequest{TopicId: topic.GetId(), Offset: offset, Epoch: epoch})
+	}
+	for _, offset := range []int64{2, 1} {
+		deleted, err := remove(offset, 0)
+		require.NoError(t, err)
+		require.Equal(t, int64(2), deleted.GetRange().GetStart())
+		require.Equal(t, int64(3), deleted.GetRange().GetEnd())
+	}
+	e := n.fetch(t, topic.GetId(), 0, 1, 0).GetError()
+	require.Equal(t, "OffsetOutOfRange", e.GetKind())
+	require.Equal(t, int64(2), e.GetRange().GetStart())
+	_, err := remove(4, 0)
+	require.Equal(t, "OffsetOutOfRange", detail(t, err).GetKind())
+	_, err = remove(-1, 0)
+	require.Equal(t, "InvalidRequest", detail(t, err).GetKind())
+	_, err = remove(3, 99)
+	require.Equal(t, "NotOwner", detail(t, err).GetKind())
+
+	require.NoError(t, n.stop())
+	n = c.start(t, "n2")
+	fetched := n.fetch(t, topic.GetId(), 0, 2, patience)
+	require.Equal(t, []string{"2 c"}, values(t, fetched.GetBatches()))
+	require.Equal(t, int64(2), fetched.GetRange().GetStart())
+}
+
+func TestListOffsetsAtATime(t *testing.T) {
+	n := newCluster().start(t, "n1")
+	topic := n.createTopic(t, "logs", 1)
+	p := n.producer(t)
+	at := p.produce(topic, 0, newBatch(t, "a")).GetAppendTimeMs()
+	require.Eventually(t, func() bool { return time.Now().UnixMilli() > at }, patience, time.Millisecond)
+	later := p.produce(topic, 0, newBatch(t, "b")).GetAppendTimeMs()
+	for _, c := range []struct{ at, want int64 }{{0, 0}, {at, 0}, {at + 1, 1}, {later, 1}, {later + 1, 2}} {
+		response, err := n.log.ListOffsets(t.Context(), &talosv1.ListOffsetsRequest{Partitions: []*talosv1.ListOffsetsPartition{
+			{TopicId: topic.GetId(), AtTimeMs: proto.Int64(c.at)},
+		}})
+		require.NoError(t, err)
+		require.Nil(t, response.GetPartitions()[0].GetError())
+		require.Equal(t, c.want, response.GetPartitions()[0].GetOffsetAtTime())
+	}
+}
