@@ -114,6 +114,7 @@ func (l *Log) tryStart() error {
 		Cluster: l.cfg.Cluster, Topic: l.id.Topic, TopicName: l.cfg.Topic.Name, Partition: l.id.Number,
 		Name: name, Previous: l.tailName(), Created: time.Now(), Window: window,
 	}
+	l.producers.expire(time.Now(), l.acked)
 	at := segment.Meta{Base: l.acked, Next: l.acked, Acked: l.acked, Time: l.ackedTime()}
 	writer, bytes, err := segment.NewWriter(head, l.producers.snapshot(l.acked), at)
 	if err != nil {
@@ -272,6 +273,7 @@ func (l *Log) sealActive(why sealReason) {
 		return
 	}
 	l.active, l.resegment = nil, false
+	l.producers.expire(time.Now(), l.acked)
 	at := segment.Meta{Base: l.acked, Next: l.acked, Acked: l.acked, Time: l.lastTime}
 	footer := a.writer.Footer(at, l.producers.snapshot(l.acked))
 	size := a.writer.Size()

@@ -133,6 +133,7 @@ func (l *Log) appendGroup() {
 	requests, size := l.inbox.take(maxGroupBytes)
 	now := time.Now()
 	l.lastUsed, l.lastTime = now, max(l.lastTime, now.UnixMilli())
+	l.producers.expire(now, l.acked)
 	frame := l.active.writer.Buffer(size)
 	head := len(frame)
 	p := &pending{base: l.next, next: l.next, time: l.lastTime}
@@ -166,6 +167,10 @@ func (l *Log) admit(p *pending, r request, frame []byte) []byte {
 		if known != nil {
 			a := answer{done: r.done, result: Appended{Base: known.Base, Time: time.UnixMilli(known.Time), Duplicate: true}}
 			l.holder(p, known.Base).answers = append(l.holder(p, known.Base).answers, a)
+			return frame
+		}
+		if err := l.producers.makeRoom(r.header.ProducerID, l.acked); err != nil {
+			p.answers = append(p.answers, answer{done: r.done, err: err})
 			return frame
 		}
 		l.producers.add(r.header, p.next, l.lastTime, l.acked)

@@ -3,8 +3,11 @@ package partition
 import (
 	"math"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/storage/segment"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
 	"pgregory.net/rapid"
@@ -116,14 +119,92 @@ func TestSnapshotRestoresTheSameAnswers(t *testing.T) {
 	})
 }
 
-func TestProducersAreBounded(t *testing.T) {
+// take does what the log does with a batch.
+func take(p *producers, h batch.Header, base, acked talos.Offset) error {
+	if _, err := p.check(h); err != nil {
+		return err
+	}
+	if err := p.makeRoom(h.ProducerID, acked); err != nil {
+		return err
+	}
+	p.add(h, base, time.Now().UnixMilli(), acked)
+	return nil
+}
+
+func TestProducersAreBoundedAndNoneIsForgottenThatMaySendItsFirstBatchAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProducers()
+		for id := range int64(maxProducers) {
+			require.NoError(t, take(p, header(id, 0, 0, 1), talos.Offset(id), talos.Offset(id)))
+			if id == 9 {
+				advance(time.Minute)
+			}
+		}
+		const fresh, next = maxProducers, talos.Offset(maxProducers)
+		require.ErrorIs(t, take(p, header(fresh, 0, 0, 1), next, next), talos.TooManyProducers)
+		advance(talos.ProducerGrace - time.Minute - 1)
+		require.ErrorIs(t, take(p, header(fresh, 0, 0, 1), next, next), talos.TooManyProducers)
+		for id := range int64(10) {
+			known, err := p.check(header(id, 0, 0, 1))
+			require.NoError(t, err)
+			require.NotNil(t, known, "sent again, and not stored again")
+		}
+		require.NoError(t, take(p, header(1, 0, 1, 1), next, next), "who is known goes on")
+
+		advance(1)
+		require.ErrorIs(t, take(p, header(fresh, 0, 0, 1), next+1, 0), talos.TooManyProducers, "all are in flight")
+		for id := range int64(9) {
+			require.NoError(t, take(p, header(fresh+id, 0, 0, 1), next+1, next+1))
+		}
+		require.ErrorIs(t, take(p, header(fresh+9, 0, 0, 1), next+1, next+1), talos.TooManyProducers)
+		require.Len(t, p.byID, maxProducers)
+		_, err := p.check(header(0, 0, 1, 1))
+		require.ErrorIs(t, err, talos.UnknownProducer, "the ones that had been silent longest are forgotten")
+		require.NoError(t, take(p, header(1, 0, 2, 1), next+2, next+2))
+		require.LessOrEqual(t, len(p.snapshot(math.MaxInt64)), segment.MaxProducers)
+	})
+}
+
+func TestSilentProducersExpireByTheTimeOfTheirLastBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProducers()
+		require.NoError(t, take(p, header(1, 0, 0, 1), 0, 0))
+		require.NoError(t, take(p, header(2, 0, 0, 1), 1, 1))
+		advance(producerExpiry - time.Second)
+		require.NoError(t, take(p, header(2, 0, 1, 1), 2, 2))
+		p.expire(time.Now(), 3)
+		require.Len(t, p.byID, 2)
+		advance(time.Second)
+
+		restored := newProducers()
+		restored.restore(p.snapshot(3))
+		for _, p := range []*producers{p, restored} {
+			p.expire(time.Now(), 3)
+			require.Len(t, p.byID, 1)
+			require.NotNil(t, p.byID[2])
+		}
+	})
+}
+
+// A clock that is set forward makes all producers look old, and forgets none.
+func TestAClockThatJumpsForgetsNoProducer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProducers()
+		require.NoError(t, take(p, header(1, 0, 0, 1), 0, 0))
+		p.expire(time.Now().Add(100*producerExpiry), 1)
+		require.Len(t, p.byID, 1)
+	})
+}
+
+func TestWhatAnOwnerTookIsKnownToTheNext(t *testing.T) {
 	p := newProducers()
 	for id := range int64(maxProducers + 10) {
-		p.add(header(id, 0, 0, 1), talos.Offset(id), 0, talos.Offset(id))
+		h := header(id, 0, 0, 1)
+		h.Base = talos.Offset(id)
+		p.replay(h, time.Now().UnixMilli())
 	}
 	require.Len(t, p.byID, maxProducers)
-	_, err := p.check(header(9, 0, 1, 1))
-	require.ErrorIs(t, err, talos.UnknownProducer, "the oldest ones were forgotten")
-	_, err = p.check(header(10, 0, 1, 1))
+	known, err := p.check(header(maxProducers+9, 0, 0, 1))
 	require.NoError(t, err)
+	require.NotNil(t, known)
 }

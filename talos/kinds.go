@@ -29,6 +29,7 @@ const (
 	DuplicateSequence  Kind = "DuplicateSequence"
 	UnknownProducer    Kind = "UnknownProducer"
 	ProducerFenced     Kind = "ProducerFenced"
+	TooManyProducers   Kind = "TooManyProducers"
 	OffsetOutOfRange   Kind = "OffsetOutOfRange"
 	NotOwner           Kind = "NotOwner"
 	NotServing         Kind = "NotServing"
@@ -126,6 +127,10 @@ var kinds = map[Kind]Class{
 	ProducerFenced: {
 		codes.FailedPrecondition, false, "a newer producer with the same id has taken over",
 		"close this producer",
+	},
+	TooManyProducers: {
+		codes.ResourceExhausted, true, "the partition knows as many producers as it can, all of which sent something lately",
+		"keep producers open instead of opening one for each record, or use more partitions; clients retry by themselves",
 	},
 	OffsetOutOfRange: {
 		codes.OutOfRange, false, "there is no record at this offset",

@@ -43,6 +43,9 @@ const (
 	// DuplicateWindow is how many of a producer's last batches a partition
 	// knows, and so how many a producer may have in flight. It is Kafka's.
 	DuplicateWindow = 5
+	// ProducerGrace is how long after a producer's last batch no partition forgets
+	// it. A producer must not send its first batch again after that.
+	ProducerGrace = 15 * time.Minute
 )
 
 // Limits is what one node admits; everything derives from the record limit, so
