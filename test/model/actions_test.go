@@ -25,6 +25,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"read":                     w.read,
 		"read everything":          w.readEverything,
 		"trim":                     w.trim,
+		"configure":                w.configure,
 		"take over":                func(rt *rapid.T) { w.takeOver(rt) },
 		"close and reopen":         w.reopen,
 		"crash and reopen":         func(rt *rapid.T) { w.crash(len(w.nodes) - 1); w.takeOver(rt) },
@@ -144,6 +145,19 @@ func (w *world) trim(rt *rapid.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		w.model.Trim(ctx, n.owner, offset)
+	})
+}
+
+// configure changes what has no say in what is kept, and goes on.
+func (w *world) configure(rt *rapid.T) {
+	n := w.draw(rt)
+	config := w.topic.Config
+	config.SegmentBytes = rapid.SampledFrom([]int64{0, 1, 10_000, 1 << 20}).Draw(rt, "segment bytes")
+	config.Durability = rapid.SampledFrom([]talos.Durability{talos.Sync, talos.Flush}).Draw(rt, "durability")
+	w.trims.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		w.model.Configure(ctx, n.owner, config)
 	})
 }
 

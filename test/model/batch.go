@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -56,7 +57,9 @@ type stand struct {
 	// knownBy is the earliest owner that acknowledged it, or showed it: that one and
 	// every later one has it.
 	knownBy int
-	acked   bool
+	// appended is when, by the acknowledgement.
+	appended time.Time
+	acked    bool
 	// epoch is the leader epoch it was shown with; 0 if it never was.
 	epoch    talos.Epoch
 	attempts int

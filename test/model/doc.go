@@ -14,7 +14,8 @@
 //     stored by that attempt, and is refused only if the model says so too;
 //   - every error has a kind of the table, and never Internal; nothing ever looks
 //     like a broken chain or a damaged segment;
-//   - the log start is where somebody trimmed to.
+//   - the log start is where somebody trimmed to, or beyond what had expired by the
+//     time of its append, or by what the partition keeps in bytes.
 //
 // It knows nothing of segments, epochs and records: those are test/explore's,
 // which goes through all interleavings of a few calls. This package draws long

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"time"
 
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -131,9 +132,7 @@ func (m *Model) inspect(o *Owner) {
 	if rng.Start > rng.End || rng.Start < o.last.Start || rng.End < o.last.End {
 		m.breaks("the range of %v went from %d-%d to %d-%d", o, o.last.Start, o.last.End, rng.Start, rng.End)
 	}
-	if rng.Start > m.asked {
-		m.breaks("%v starts at %d, nobody asked for more than %d", o, rng.Start, m.asked)
-	}
+	m.expired(o, rng, stats.Bytes)
 	o.last = rng
 	if err := o.Log.Err(); err != nil {
 		switch kind := talos.KindOf(err); kind {
@@ -154,6 +153,41 @@ func (m *Model) inspect(o *Owner) {
 	}
 	if stats.Bytes < bytes {
 		m.breaks("%v says that it has %d bytes, its batches alone have %d", o, stats.Bytes, bytes)
+	}
+}
+
+// expired makes sure that what is gone though nobody asked for it may be gone.
+func (m *Model) expired(o *Owner, rng talos.OffsetRange, bytes int64) {
+	if rng.Start <= max(m.asked, o.last.Start) {
+		return
+	}
+	m.counts["records expired"]++
+	if m.retained > 0 && bytes >= m.retained {
+		return
+	}
+	for _, p := range m.placed {
+		if p.next() <= max(m.asked, o.last.Start) || p.base >= rng.Start || !p.acked {
+			continue
+		}
+		if m.retention == 0 || time.Since(p.appended) < m.retention {
+			m.breaks("%v starts at %d, though %v was appended %v ago only, and nobody asked for more than %d",
+				o, rng.Start, p, time.Since(p.appended), m.asked)
+		}
+	}
+}
+
+// Configure gives an owner another configuration, and waits until it follows.
+func (m *Model) Configure(ctx context.Context, o *Owner, config talos.TopicConfig) {
+	err := o.Log.Configure(ctx, config)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch kind := talos.KindOf(err); {
+	case err == nil:
+		m.counts["configured"]++
+	case kind == talos.Internal || !kind.Known():
+		m.breaks("%v can't be configured (%s): %w", o, kind, err)
+	default:
+		m.counts["configuring failed: "+string(kind)]++
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/talos"
@@ -18,6 +19,9 @@ import (
 type Model struct {
 	// answered has room for one signal: an attempt has got its answer.
 	answered chan struct{}
+	// retention is how long records stay, retained how many bytes; 0 is no limit.
+	retention time.Duration
+	retained  int64
 
 	mu        sync.Mutex // guards the fields below
 	batches   []*Batch
@@ -50,8 +54,11 @@ type Owner struct {
 
 func (o *Owner) String() string { return fmt.Sprintf("owner %d (%s)", o.index, o.Name) }
 
-// New returns the model of an empty partition.
-func New() *Model { return &Model{answered: make(chan struct{}, 1), counts: map[string]int{}} }
+// New returns the model of an empty partition of a topic that lets records go as
+// its configuration says.
+func New(config talos.TopicConfig) *Model {
+	return &Model{retention: config.Retention(), retained: config.RetentionBytes, answered: make(chan struct{}, 1), counts: map[string]int{}}
+}
 
 // Breach returns the first promise that was broken.
 func (m *Model) Breach() error {
@@ -194,7 +201,7 @@ func (m *Model) acknowledged(a *attempt, r partition.Appended) {
 	case r.Time.IsZero() || r.Epoch == 0:
 		m.breaks("%v acknowledged %v without time or epoch", o, b)
 	}
-	b.acked = true
+	b.acked, b.appended = true, r.Time
 	m.place(b, r.Base, o)
 	if rng := o.Log.Range(); b.next() > rng.End {
 		m.breaks("%v acknowledged %v at %d, and shows only up to %d", o, b, b.base, rng.End)

@@ -128,12 +128,15 @@ type node struct {
 
 func newWorld(rt *rapid.T, k kind) *world {
 	store, remove := k.open(rt)
+	config := talos.TopicConfig{
+		SegmentBytes:    rapid.SampledFrom([]int64{0, 1, 10_000, 1 << 20}).Draw(rt, "segment bytes"),
+		SegmentMillis:   rapid.SampledFrom([]int64{0, 0, 1000}).Draw(rt, "segment age"),
+		RetentionMillis: rapid.SampledFrom([]int64{0, 0, 1000, 60_000}).Draw(rt, "retention"),
+		RetentionBytes:  rapid.SampledFrom([]int64{0, 0, 1, 100_000}).Draw(rt, "retention bytes"),
+	}
 	w := &world{
-		store: store, remove: remove, virtual: k.virtual, record: model.NewRecord(), model: model.New(), next: &model.Faults{},
-		topic: talos.Topic{Name: "modeled", ID: talos.TopicID{1}, Partitions: 1, Config: talos.TopicConfig{
-			SegmentBytes:  rapid.SampledFrom([]int64{0, 1, 10_000, 1 << 20}).Draw(rt, "segment bytes"),
-			SegmentMillis: rapid.SampledFrom([]int64{0, 0, 1000}).Draw(rt, "segment age"),
-		}},
+		store: store, remove: remove, virtual: k.virtual, record: model.NewRecord(), model: model.New(config), next: &model.Faults{},
+		topic: talos.Topic{Name: "modeled", ID: talos.TopicID{1}, Partitions: 1, Config: config},
 	}
 	for range 3 {
 		w.producers = append(w.producers, w.model.Producer(nil))
@@ -267,7 +270,7 @@ func (w *world) finish(rt *rapid.T) {
 	require.True(rt, w.open("last"))
 	w.lookAtAll(rt)
 	if w.virtual {
-		w.pass(2 * time.Minute)
+		w.pass(10 * time.Minute)
 		w.checkFolder(rt)
 	}
 	w.mustClose(rt)
