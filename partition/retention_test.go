@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/storage/mem"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -78,6 +79,38 @@ func TestAnIdlePartitionExpiresWholeAndThenCostsNothing(t *testing.T) {
 		require.True(t, again.Duplicate)
 		require.Equal(t, talos.Offset(1), r.append(l, idempotent("y", 7, 0, 1)).Base)
 		require.NoError(t, l.Close(t.Context()))
+	})
+}
+
+// Retention of idle partitions asks nothing of the store and of the record until
+// something expires.
+func TestIdlePartitionsWaitWithoutAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions = 200
+		store, asked := &watched{Store: mem.New()}, 0
+		tails, history := NewTails(0), NewHistory(0)
+		var logs []*Log
+		for i := range partitions {
+			r := newRig(t)
+			r.store, r.topic.ID = store, talos.TopicID{1, byte(i)}
+			r.topic.Config.RetentionMillis = (7 * 24 * time.Hour).Milliseconds()
+			cfg := r.config("a")
+			cfg.Tails, cfg.History = tails, history
+			l, err := Open(t.Context(), cfg)
+			require.NoError(t, err)
+			r.append(l, plain("x"))
+			r.records.before = func(string) error { asked++; return nil }
+			logs = append(logs, l)
+		}
+		advance(6 * 24 * time.Hour)
+		opens, _, reads := store.counts()
+		require.Equal(t, []int{0, 0, 0}, []int{opens, reads, asked})
+		require.LessOrEqual(t, tails.Bytes(), int64(partitions*1024))
+		require.Zero(t, history.Bytes())
+		for _, l := range logs {
+			require.NoError(t, l.Close(t.Context()))
+		}
+		history.Close()
 	})
 }
 

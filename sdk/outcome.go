@@ -75,7 +75,7 @@ func keptOut(kind talos.Kind) bool {
 	switch kind {
 	case talos.InvalidBatch, talos.BatchTooLarge, talos.RecordTooLarge, talos.CorruptBatch, talos.InvalidRequest,
 		talos.OutOfOrderSequence, talos.UnknownProducer, talos.ProducerFenced, talos.UnknownTopic, talos.UnknownPartition,
-		talos.QueueFull, talos.NotServing:
+		talos.QueueFull, talos.TooManyProducers, talos.NotServing:
 		return true
 	default:
 		return false
