@@ -59,7 +59,9 @@ func (c *Client) AlterTopic(ctx context.Context, name talos.TopicName, change ta
 		request.Durability = toTopicConfig(talos.TopicConfig{Durability: *d}).GetDurability().Enum()
 	}
 	answer, err := ask(ctx, c, call{op: op, subject: string(name)},
-		func(ctx context.Context, p *peer) (*talosv1.AlterTopicResponse, error) { return p.admin.AlterTopic(ctx, request) })
+		func(ctx context.Context, p *peer) (*talosv1.AlterTopicResponse, error) {
+			return p.admin.AlterTopic(ctx, request)
+		})
 	if err != nil {
 		return talos.Topic{}, err
 	}
@@ -78,7 +80,9 @@ func (c *Client) DeleteRecords(ctx context.Context, name talos.TopicName, partit
 	}
 	request := &talosv1.DeleteRecordsRequest{TopicId: d.Topic.ID[:], Partition: partition, Offset: int64(before)}
 	answer, err := ask(ctx, c, call{op: op, subject: subject(name, partition)},
-		func(ctx context.Context, p *peer) (*talosv1.DeleteRecordsResponse, error) { return p.log.DeleteRecords(ctx, request) })
+		func(ctx context.Context, p *peer) (*talosv1.DeleteRecordsResponse, error) {
+			return p.log.DeleteRecords(ctx, request)
+		})
 	if err != nil {
 		return talos.OffsetRange{}, err
 	}
