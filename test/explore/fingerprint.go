@@ -35,10 +35,11 @@ type place struct {
 }
 
 // skipped are what an owner never decides by, or what is the same for all: its
-// configuration, contexts (one that is over ends the log), and this package's own
-// side of the gate.
+// configuration, what it keeps in memory for readers, contexts (one that is over
+// ends the log), and this package's own side of the gate.
 var skipped = []reflect.Type{
-	reflect.TypeFor[partition.Config](), reflect.TypeFor[slog.Logger](), reflect.TypeFor[context.Context](), reflect.TypeFor[life](),
+	reflect.TypeFor[partition.Config](), reflect.TypeFor[partition.Tails](), reflect.TypeFor[partition.History](),
+	reflect.TypeFor[slog.Logger](), reflect.TypeFor[context.Context](), reflect.TypeFor[life](),
 }
 
 func (f *fingerprint) number(n uint64) { f.out = binary.AppendUvarint(f.out, n) }
@@ -147,14 +148,18 @@ func (f *fingerprint) fields(v reflect.Value) {
 }
 
 // skips tells which fields an open log does not decide by: whether its segments
-// were found sealed, and how long (Stats tells it); when it removes something, if
-// no time passes anymore; and what an error says beside its kind.
+// were found sealed, and how long (Stats tells it); when it removes something or
+// looks for what has expired, if no time passes anymore; and what an error says
+// beside its kind.
 func (f *fingerprint) skips(of reflect.Type, field string) bool {
 	switch of.String() {
 	case "partition.link":
 		return field == "size" || field == "sealed"
 	case "partition.Log":
-		return field == "sweepAt" && f.still
+		return (field == "sweepAt" || field == "retention") && f.still
+	case "partition.retention":
+		// When it looks is drawn at random, within the minute that may pass.
+		return field != "learning"
 	case "talos.Error":
 		return field != "Kind"
 	default:
