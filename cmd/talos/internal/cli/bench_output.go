@@ -14,11 +14,11 @@ func printBench(w io.Writer, r *bench.Report) error {
 	if _, err := fmt.Fprintf(w, "%s\n\n", benchTitle(r)); err != nil {
 		return err
 	}
-	for _, rows := range [][]string{throughputRows(r), latencyRows(r), ratioRows(r)} {
-		if len(rows) <= 1 {
+	for _, g := range []*grid{throughputs(r), latencies(r), ratios(r)} {
+		if len(g.rows) == 0 {
 			continue
 		}
-		if err := table(w, rows...); err != nil {
+		if err := g.write(w); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintln(w); err != nil {
@@ -49,45 +49,45 @@ func benchTitle(r *bench.Report) string {
 	return strings.Join(append(parts, fmt.Sprintf("%d x 2 runs", r.Rounds)), ", ")
 }
 
-func throughputRows(r *bench.Report) []string {
-	rows := []string{"THROUGHPUT\tRECORDS/S\tMIB/S\tSPREAD\tRECORDS\tFAILED"}
+func throughputs(r *bench.Report) *grid {
+	g := newGrid(left("THROUGHPUT"), right("RECORDS/S"), right("MIB/S"), right("SPREAD"), right("RECORDS"), right("FAILED"))
 	for _, one := range r.Results {
-		rows = append(rows, fmt.Sprintf("%s\t%.0f\t%.1f\t%s\t%d\t%d",
-			one.Name, one.RecordsPerSecond, one.MiBPerSecond, spreadText(one.SpreadPercent), one.Records, one.Failed))
+		g.add(one.Name, fmt.Sprintf("%.0f", one.RecordsPerSecond), fmt.Sprintf("%.1f", one.MiBPerSecond),
+			spreadText(one.SpreadPercent), one.Records, one.Failed)
 	}
-	return rows
+	return g
 }
 
-func latencyRows(r *bench.Report) []string {
-	rows := []string{"LATENCY\tP50\tP90\tP99\tP99.9\tMAX"}
+func latencies(r *bench.Report) *grid {
+	g := newGrid(left("LATENCY"), right("P50"), right("P90"), right("P99"), right("P99.9"), right("MAX"))
 	add := func(name string, l *bench.Latency) {
 		if l != nil {
-			rows = append(rows, strings.Join([]string{
-				name, micros(l.P50), micros(l.P90), micros(l.P99), micros(l.P999), micros(l.Max),
-			}, "\t"))
+			g.add(name, micros(l.P50), micros(l.P90), micros(l.P99), micros(l.P999), micros(l.Max))
 		}
 	}
 	for _, one := range r.Results {
 		add(one.Name, one.Latency)
 		add(one.Name+" sent late by", one.Late)
 	}
-	return rows
+	return g
 }
 
-// ratioRows has a row for each pair, with a column for each measure.
-func ratioRows(r *bench.Report) []string {
-	title, rows := "RATIO (SPREAD)", []string{}
+// ratios has a row for each pair, with a column for each measure.
+func ratios(r *bench.Report) *grid {
+	g := newGrid(left("RATIO (SPREAD)"))
 	last := ""
 	for _, one := range r.Ratios {
 		if pair := one.Of + " / " + one.To; pair != last {
-			rows, last = append(rows, pair), pair
+			g.add(pair)
+			last = pair
 		}
-		if len(rows) == 1 {
-			title += "\t" + strings.ToUpper(one.Measure)
+		row := len(g.rows) - 1
+		if row == 0 {
+			g.columns = append(g.columns, right(strings.ToUpper(one.Measure)))
 		}
-		rows[len(rows)-1] += fmt.Sprintf("\t%.2f (%s)", one.Ratio, spreadText(one.SpreadPercent))
+		g.rows[row] = append(g.rows[row], fmt.Sprintf("%.2f (%s)", one.Ratio, spreadText(one.SpreadPercent)))
 	}
-	return append([]string{title}, rows...)
+	return g
 }
 
 // benchNotes says what would be overlooked in the tables.

@@ -30,16 +30,16 @@ func TestPrintBench(t *testing.T) {
 	want := `produce, 1 partition, records of 100 bytes, compression none, 4 producers, open loop, 500 records/s, 3 x 2 runs
 
 THROUGHPUT  RECORDS/S  MIB/S  SPREAD  RECORDS  FAILED
-produce     500        0.5    3.2%    1000     2
-fdatasync   0          0.0    -       9        0
+produce           500    0.5    3.2%     1000       2
+fdatasync           0    0.0       -        9       0
 
-LATENCY               P50     P90    P99    P99.9  MAX
-produce               1.23ms  2ms    3ms    4ms    1.23s
-produce sent late by  60µs    70µs   80µs   90µs   100µs
-fdatasync             617µs   700µs  800µs  900µs  1ms
+LATENCY                  P50    P90    P99  P99.9    MAX
+produce               1.23ms    2ms    3ms    4ms  1.23s
+produce sent late by    60µs   70µs   80µs   90µs  100µs
+fdatasync              617µs  700µs  800µs  900µs    1ms
 
-RATIO (SPREAD)       P50           P99
-produce / fdatasync  2.00 (12.0%)  3.75 (-)
+RATIO (SPREAD)                P50           P99
+produce / fdatasync  2.00 (12.0%)      3.75 (-)
 produce / grpc       20.00 (1.0%)  37.50 (2.0%)
 
 7 records were due and not sent: the rate was not kept, so latencies are at least these.

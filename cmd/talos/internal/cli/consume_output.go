@@ -27,8 +27,6 @@ type headerJSON struct {
 	ValueBase64 []byte  `json:"value_base64,omitempty" doc:"its value, if it is not valid UTF-8"`
 }
 
-const timestampFormat = "2006-01-02T15:04:05.000Z07:00"
-
 func toRecordJSON(m *sdk.Message) recordJSON {
 	r := recordJSON{
 		Topic: string(m.Topic), Partition: m.Partition, Offset: int64(m.Offset),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/talos-log/talos/cmd/talos/internal/config"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc/codes"
@@ -87,19 +88,21 @@ func report(w io.Writer, err error) {
 	if err == nil || errors.Is(err, syscall.EPIPE) {
 		return
 	}
-	text := "talos: " + oneLine(describe(err)) + "\n"
-	var faults config.Faults
-	if errors.As(err, &faults) {
-		text = "talos: " + faults.Summary() + ":\n"
+	p := paletteFor(w)
+	words := p.paint("talos:", text.Bold, text.FgRed) + " "
+	if faults := (config.Faults)(nil); errors.As(err, &faults) {
+		words += faults.Summary() + ":\n"
 		for _, fault := range faults {
-			text += "  " + oneLine(fault.Error()) + "\n"
+			words += "  " + oneLine(fault.Error()) + "\n"
 		}
+	} else {
+		words += oneLine(describe(err)) + "\n"
 	}
 	if h := hint(err); h != "" {
-		text += "hint: " + h + "\n"
+		words += p.paint("hint:", text.FgCyan) + " " + h + "\n"
 	}
 	// There is nobody left to tell if this fails.
-	_, _ = io.WriteString(w, text)
+	_, _ = io.WriteString(w, words)
 }
 
 // describe leaves out the names of Go functions that errors carry for logs.

@@ -57,7 +57,8 @@ func firstFault(found []sdk.PartitionOffsets) error {
 }
 
 func printOffsets(w io.Writer, f format, found []sdk.PartitionOffsets) error {
-	lines := []string{"PARTITION\tSTART\tEND\tSEGMENTS\tBYTES\tEPOCH\tOWNER\tADDRESS"}
+	g := newGrid(right("PARTITION"), right("START"), right("END"), right("SEGMENTS"), right("SIZE"), right("EPOCH"),
+		left("OWNER"), left("ADDRESS"))
 	for _, p := range found {
 		row := offsetsJSON{
 			Partition: p.Partition, Start: int64(p.Range.Start), End: int64(p.Range.End),
@@ -72,18 +73,17 @@ func printOffsets(w io.Writer, f format, found []sdk.PartitionOffsets) error {
 			}
 			continue
 		}
-		lines = append(lines, row.cells())
+		g.add(row.cells()...)
 	}
 	if f == formatJSON {
 		return nil
 	}
-	return table(w, lines...)
+	return g.write(w)
 }
 
-func (o offsetsJSON) cells() string {
+func (o offsetsJSON) cells() []any {
 	if o.Error != "" {
-		return fmt.Sprintf("%d\t-\t-\t-\t-\t-\t-\t-", o.Partition)
+		return []any{o.Partition, "-", "-", "-", "-", "-", "-", "-"}
 	}
-	return fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s",
-		o.Partition, o.Start, o.End, o.Segments, o.Bytes, o.Epoch, orDash(o.Owner), orDash(o.Address))
+	return []any{o.Partition, o.Start, o.End, o.Segments, humanBytes(o.Bytes), o.Epoch, orDash(o.Owner), orDash(o.Address)}
 }

@@ -64,7 +64,7 @@ was written. The id is what list prints. With -o json, one object per frame.`,
 func printFrame(w io.Writer, f format, frame segment.Frame) error {
 	row := frameJSON{
 		Type: frameType(frame.Type), Position: frame.Pos, Bytes: frame.Size, Base: int64(frame.Base), Next: int64(frame.Next),
-		Acked: int64(frame.Acked), Time: time.UnixMilli(frame.Time).UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Acked: int64(frame.Acked), Time: time.UnixMilli(frame.Time).UTC().Format(timestampFormat),
 	}
 	if frame.Type == segment.TypeData {
 		for b, err := range batch.All(frame.Payload) {

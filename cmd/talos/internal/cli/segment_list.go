@@ -2,8 +2,8 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/storage/inspect"
 )
@@ -46,7 +46,7 @@ func newSegmentList(open opener) *cobra.Command {
 			return err
 		}
 		names := topicNames(cmd.Context(), store, entries)
-		lines := []string{"TOPIC\tPARTITION\tNUMBER\tEPOCH\tBASE\tBYTES\tID"}
+		g := newGrid(left("TOPIC"), right("PARTITION"), right("NUMBER"), right("EPOCH"), right("BASE"), right("SIZE"), left("ID"))
 		for _, e := range entries {
 			row := segmentRow(e, names[e.Partition.Topic])
 			if *out == formatJSON {
@@ -57,15 +57,14 @@ func newSegmentList(open opener) *cobra.Command {
 			}
 			note := ""
 			if row.Superseded {
-				note = " (superseded)"
+				note = paletteFor(cmd.OutOrStdout()).paint(" (superseded)", text.FgYellow)
 			}
-			lines = append(lines, fmt.Sprintf("%s\t%d\t%d\t%d\t%d\t%d\t%s%s",
-				row.Topic, row.Partition, row.Number, row.Epoch, row.Base, row.Bytes, row.ID, note))
+			g.add(row.Topic, row.Partition, row.Number, row.Epoch, row.Base, humanBytes(row.Bytes), row.ID+note)
 		}
 		if *out == formatJSON {
 			return nil
 		}
-		return table(cmd.OutOrStdout(), lines...)
+		return g.write(cmd.OutOrStdout())
 	}
 	return cmd
 }

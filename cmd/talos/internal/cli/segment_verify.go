@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/storage/inspect"
 	"github.com/talos-log/talos/talos"
@@ -91,7 +92,8 @@ func printFinding(cmd *cobra.Command, f format, finding inspect.Finding, topic s
 	if f == formatJSON {
 		return printJSON(cmd.OutOrStdout(), row)
 	}
-	line := fmt.Sprintf("%-9s  %s  from offset %d, next %d, batches %d", row.State, row.Segment.ID, row.Segment.Base, row.Next, row.Batches)
+	state := paletteFor(cmd.OutOrStdout()).paint(fmt.Sprintf("%-9s", row.State), stateColor(finding.State))
+	line := fmt.Sprintf("%s  %s  from offset %d, next %d, batches %d", state, row.Segment.ID, row.Segment.Base, row.Next, row.Batches)
 	if row.Tail > 0 {
 		line += fmt.Sprintf(", a tail of %d bytes", row.Tail)
 	}
@@ -100,4 +102,16 @@ func printFinding(cmd *cobra.Command, f format, finding inspect.Finding, topic s
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), line)
 	return err
+}
+
+// stateColor: what is sound is green, or yellow if a tail was cut off.
+func stateColor(s inspect.State) text.Color {
+	switch {
+	case !s.Sound():
+		return text.FgRed
+	case s == inspect.Torn:
+		return text.FgYellow
+	default:
+		return text.FgGreen
+	}
 }

@@ -56,14 +56,6 @@ func (s *settings) withClient(cmd *cobra.Command, f func(context.Context, *sdk.C
 	return err
 }
 
-// count says how many there are of something.
-func count[N int | int32 | int64](n N, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // say writes words for people.
 func say(cmd *cobra.Command, format string, args ...any) {
 	// Words that can't be written are not worth failing for.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -26,7 +27,7 @@ type ownerJSON struct {
 func newTopicDescribe(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "describe TOPIC",
-		Short: "Show a topic's settings and who serves its partitions",
+		Short: "Show a topic's settings, and offsets and owner of its partitions",
 		Args:  exactArgs("a topic"),
 	}
 	out := outputFlag(cmd, descriptionJSON{})
@@ -43,44 +44,68 @@ func newTopicDescribe(s *settings) *cobra.Command {
 			if *out == formatJSON {
 				return printJSON(cmd.OutOrStdout(), desc)
 			}
-			return desc.print(cmd.OutOrStdout())
+			// Where partitions can't be asked, the rest is worth showing all the same.
+			offsets, offsetsErr := client.Offsets(ctx, d.Topic.Name)
+			if err := desc.print(cmd.OutOrStdout(), offsets); err != nil {
+				return err
+			}
+			if offsetsErr == nil {
+				offsetsErr = firstFault(offsets)
+			}
+			if offsetsErr != nil {
+				say(cmd, "some offsets are not known now: %s", oneLine(describe(offsetsErr)))
+			}
+			return nil
 		})
 	}
 	return cmd
 }
 
-func (d descriptionJSON) print(w io.Writer) error {
-	err := table(w,
-		"topic\t"+d.Topic.Name,
-		"id\t"+d.Topic.ID,
-		fmt.Sprintf("partitions\t%d", d.Topic.Partitions),
-		fmt.Sprintf("segment bytes\t%d", d.Topic.SegmentBytes),
-		fmt.Sprintf("segment ms\t%d", d.Topic.SegmentMS),
-		"retention ms\t"+orForEver(d.Topic.RetentionMS),
-		"retention bytes\t"+orForEver(d.Topic.RetentionB),
-		"durability\t"+d.Topic.Durability,
-		"survives\t"+talos.Durability(d.Topic.Durability).Survives(),
-		"")
+// print shows the topic, and of each partition what offsets say of it.
+func (d descriptionJSON) print(w io.Writer, offsets []sdk.PartitionOffsets) error {
+	err := writeFields(w,
+		field{"topic", d.Topic.Name},
+		field{"id", d.Topic.ID},
+		field{"partitions", fmt.Sprint(d.Topic.Partitions)},
+		field{"segments", fmt.Sprintf("rolled at %s, or after %s",
+			humanBytes(d.Topic.SegmentBytes), age(time.Duration(d.Topic.SegmentMS)*time.Millisecond))},
+		field{"retention", d.Topic.retention()},
+		field{"durability", d.Topic.Durability},
+		field{"survives", talos.Durability(d.Topic.Durability).Survives()})
 	if err != nil {
 		return err
 	}
-	lines := []string{"PARTITION\tOWNER\tADDRESS"}
+	known := make(map[int32]sdk.PartitionOffsets, len(offsets))
+	for _, o := range offsets {
+		if o.Err == nil {
+			known[o.Partition] = o
+		}
+	}
+	g := newGrid(right("PARTITION"), right("START"), right("END"), right("SIZE"), left("OWNER"), left("ADDRESS"))
 	for _, p := range d.Owners {
-		lines = append(lines, fmt.Sprintf("%d\t%s\t%s", p.Partition, orDash(p.Owner), orDash(p.Address)))
+		start, end, bytes := "-", "-", "-"
+		if o, ok := known[p.Partition]; ok {
+			start, end, bytes = fmt.Sprint(o.Range.Start), fmt.Sprint(o.Range.End), humanBytes(o.Bytes)
+		}
+		g.add(p.Partition, start, end, bytes, orDash(p.Owner), orDash(p.Address))
 	}
-	return table(w, lines...)
+	if _, err := io.WriteString(w, "\n"); err != nil {
+		return err
+	}
+	return g.write(w)
 }
 
-func orForEver(n int64) string {
-	if n == 0 {
-		return "kept for ever"
+// retention says what is kept of the records.
+func (t topicJSON) retention() string {
+	var limits []string
+	if t.RetentionMS > 0 {
+		limits = append(limits, "records of the last "+age(time.Duration(t.RetentionMS)*time.Millisecond))
 	}
-	return strconv.FormatInt(n, 10)
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
+	if t.RetentionB > 0 {
+		limits = append(limits, humanBytes(t.RetentionB)+" of each partition")
 	}
-	return s
+	if len(limits) == 0 {
+		return "records are kept for ever"
+	}
+	return strings.Join(limits, ", and at most ")
 }

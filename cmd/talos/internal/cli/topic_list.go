@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -22,19 +21,22 @@ func newTopicList(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lines := []string{"NAME\tPARTITIONS\tID"}
+			g := newGrid(left("NAME"), right("PARTITIONS"), left("DURABILITY"), left("ID"))
 			for _, t := range topics {
 				if *out == formatJSON {
 					if err := printJSON(cmd.OutOrStdout(), toTopicJSON(t)); err != nil {
 						return err
 					}
 				}
-				lines = append(lines, fmt.Sprintf("%s\t%d\t%s", t.Name, t.Partitions, t.ID))
+				g.add(t.Name, t.Partitions, t.Config.Acknowledges(), t.ID)
 			}
 			if *out == formatJSON {
 				return nil
 			}
-			return table(cmd.OutOrStdout(), lines...)
+			if len(topics) == 0 {
+				say(cmd, "there are no topics; `talos topic create` makes one")
+			}
+			return g.write(cmd.OutOrStdout())
 		})
 	}
 	return cmd

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -52,12 +53,20 @@ version, ids and limits are shown as well.`,
 		if *out == formatJSON {
 			return printJSON(cmd.OutOrStdout(), v)
 		}
-		lines := []string{fmt.Sprintf("talos\t%s\t%s %s", v.Version, v.Go, v.Target)}
-		if v.Node != nil {
-			lines = append(lines, fmt.Sprintf("node\t%s\tid %s, cluster %s, records up to %d bytes",
-				v.Node.Version, v.Node.NodeID, v.Node.ClusterID, v.Node.MaxRecordBytes))
-		}
-		return table(cmd.OutOrStdout(), lines...)
+		return v.print(cmd.OutOrStdout())
 	}
 	return cmd
+}
+
+func (v versionJSON) print(w io.Writer) error {
+	fields := []field{{"talos", fmt.Sprintf("%s, %s, %s", v.Version, v.Go, v.Target)}}
+	if v.Node != nil {
+		fields = append(fields,
+			field{"node", v.Node.Version},
+			field{"node id", v.Node.NodeID},
+			field{"cluster", v.Node.ClusterID},
+			field{"limits", fmt.Sprintf("records up to %s, batches up to %s",
+				humanBytes(int64(v.Node.MaxRecordBytes)), humanBytes(int64(v.Node.MaxBatchBytes)))})
+	}
+	return writeFields(w, fields...)
 }
