@@ -1,27 +1,21 @@
 package cli
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 )
 
-// outputBuffer is how much output is written at once, in bytes. It is written at
-// the latest before the command waits for more records.
-const outputBuffer = 64 << 10
-
 type consumeFlags struct {
-	from      string
-	partition int32
-	max       int64
-	follow    bool
+	from, until   string
+	partition     int32
+	max           int64
+	follow        bool
+	template      string
+	keys, headers bool
 }
 
 func newConsume(s *settings) *cobra.Command {
@@ -39,165 +33,115 @@ started. With --follow it waits for more until it is interrupted (Ctrl-C), which
 counts as success, as does a reader that closes the output, such as head. It
 lives through restarts of the node.
 
+Where to begin and to end, in each partition:
+  earliest, latest      the oldest record; behind the newest one
+  1234                  an offset
+  2026-11-25T14:30:00Z  the first batch that a node took at this time or later; a
+                        date, and a time without a zone, are local
+  -15m, -36h, -7d       the same, counted from now
+
+What --format prints of each record, without a newline of its own:
+` + formatHelp() + `and \n \t \r \0 \\ and \xHH for bytes.
+
 With -o json, one object per line.`,
 		Example: `  talos consume logs --from earliest
-  talos consume logs --from latest --follow
-  talos consume logs --partition 2 --from 100 --max 10 -o json`,
+  talos consume logs --from -15m --follow
+  talos consume logs --from 2026-11-25 --until 2026-11-26 --keys
+  talos consume logs --partition 2 --from 100 --max 10 -o json
+  talos consume logs --format '%p/%o %T %k: %s\n'`,
 		Args: exactArgs("a topic"),
 	}
-	cmd.Flags().StringVar(&flags.from, "from", "earliest", "begin at `START`: earliest, latest, or an offset, which then counts in each partition")
+	cmd.Flags().StringVar(&flags.from, "from", "earliest", "begin at `PLACE`: see above")
+	cmd.Flags().StringVar(&flags.until, "until", "", "end before `PLACE`: an offset or a time, see above (default the end)")
 	partitionFlag(cmd, &flags.partition, "read partition `N` (default all)")
 	cmd.Flags().Int64VarP(&flags.max, "max", "n", 0, "end after `N` records in total (default all)")
 	cmd.Flags().BoolVar(&flags.follow, "follow", false, "wait for more records at the end")
+	cmd.Flags().StringVar(&flags.template, "format", "", "print each record as `FORMAT` says: see above")
+	cmd.Flags().BoolVar(&flags.keys, "keys", false, "print the key and a tab before each value")
+	cmd.Flags().BoolVar(&flags.headers, "headers", false, "print the headers and a tab before each record, as key=value,key=value")
 	out := outputFlag(cmd, recordJSON{})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkPartition(cmd, &flags.partition); err != nil {
-			return err
-		}
-		start, err := flags.start(cmd)
+		plan, err := flags.plan(cmd, *out, time.Now())
 		if err != nil {
 			return err
 		}
-		return consume(cmd, s, talos.TopicName(args[0]), flags, start, *out)
+		plan.topic = talos.TopicName(args[0])
+		return consume(cmd, s, plan)
 	}
 	return cmd
 }
 
-// start checks the flags, and tells where to begin.
-func (f consumeFlags) start(cmd *cobra.Command) (sdk.Start, error) {
+// consumePlan is what the command line asks for.
+type consumePlan struct {
+	topic       talos.TopicName
+	partition   int32 // or allPartitions
+	from, until place // until is an offset or a time, or earliest: not given
+	max         int64 // 0 for all
+	follow      bool
+	output      format
+	template    recordFormat
+}
+
+// plan checks the flags.
+func (f consumeFlags) plan(cmd *cobra.Command, out format, now time.Time) (consumePlan, error) {
+	refuse := func(format string, args ...any) (consumePlan, error) {
+		return consumePlan{}, &usageError{text: fmt.Sprintf(format, args...), hint: seeHelp(cmd)}
+	}
+	if err := checkPartition(cmd, &f.partition); err != nil {
+		return consumePlan{}, err
+	}
+	p := consumePlan{partition: f.partition, max: f.max, follow: f.follow, output: out}
 	if cmd.Flags().Changed("max") && f.max < 1 {
-		return sdk.Start{}, &usageError{text: fmt.Sprintf("--max %d: want at least 1", f.max), hint: seeHelp(cmd)}
+		return refuse("--max %d: want at least 1", f.max)
 	}
-	switch f.from {
-	case "earliest":
-		return sdk.Earliest, nil
-	case "latest":
-		return sdk.Latest, nil
-	default:
-		offset, err := strconv.ParseInt(f.from, 10, 64)
-		if err != nil || offset < 0 {
-			return sdk.Start{}, &usageError{
-				text: fmt.Sprintf("--from %q: want earliest, latest, or an offset from 0 on", f.from), hint: seeHelp(cmd),
-			}
+	var err error
+	if p.from, err = parsePlace(f.from, now); err != nil {
+		return refuse("--from %q: %v, or earliest, or latest", f.from, err)
+	}
+	if cmd.Flags().Changed("until") {
+		p.until, err = parsePlace(f.until, now)
+		switch {
+		case err != nil:
+			return refuse("--until %q: %v", f.until, err)
+		case p.until.kind != atOffset && p.until.kind != atTime:
+			return refuse("--until %q: want %s", f.until, placeForms)
+		case f.follow:
+			return refuse("--until and --follow exclude each other")
 		}
-		return sdk.At(talos.Offset(offset)), nil
 	}
-}
-
-func consume(cmd *cobra.Command, s *settings, topic talos.TopicName, flags consumeFlags, start sdk.Start, f format) (err error) {
-	client, err := s.dial()
+	template, err := f.recordTemplate(cmd, out)
 	if err != nil {
-		return err
+		return refuse("%v", err)
 	}
-	defer client.Close() //nolint:errcheck // nothing is under way that could fail
-	setup, cancel := context.WithTimeout(cmd.Context(), s.timeout)
-	defer cancel()
-	opts := []sdk.ConsumerOpt{sdk.ConsumerStart(start)}
-	if flags.partition != allPartitions {
-		opts = append(opts, sdk.ConsumerPartitions(flags.partition))
+	if p.template, err = parseRecordFormat(template); err != nil {
+		return refuse("--format %q: %v", template, err)
 	}
-	consumer, err := client.NewConsumer(setup, topic, opts...)
-	if err != nil {
-		return err
-	}
-	defer consumer.Close() //nolint:errcheck // it was only read
-
-	out := bufio.NewWriterSize(cmd.OutOrStdout(), outputBuffer)
-	c := &consumption{consumer: consumer, flags: flags, timeout: s.timeout, out: recordWriter{out: out, format: f}}
-	ctx, stop := whileRead(cmd.Context(), cmd.OutOrStdout())
-	defer stop()
-	err = c.run(ctx)
-	if ctx.Err() != nil && talos.KindOf(err) == talos.Canceled {
-		err = nil // interrupted, or nobody reads: the user has seen enough
-	}
-	return errors.Join(out.Flush(), advise(err))
+	return p, nil
 }
 
-// advise says how to go on behind a batch that can't be decoded.
-func advise(err error) error {
-	var bad *sdk.BatchError
-	if !errors.As(err, &bad) {
-		return err
-	}
-	return &hintedError{
-		error: fmt.Errorf("partition %d, offsets %d to %d: %w", bad.Partition, bad.Base, bad.Next-1, bad.Err),
-		hint:  fmt.Sprintf("go on behind it with --partition %d --from %d", bad.Partition, bad.Next),
-	}
-}
-
-// consumption reads until there is nothing more to read.
-type consumption struct {
-	consumer *sdk.Consumer
-	flags    consumeFlags
-	// timeout is how long to wait for records that are known to be there.
-	timeout time.Duration
-	out     recordWriter
-	printed int64
-}
-
-func (c *consumption) run(ctx context.Context) error {
-	if err := c.startsInRange(); err != nil {
-		return err
-	}
-	for !c.done() {
-		messages, err := c.poll(ctx)
-		if err != nil {
-			return err
-		}
-		for i := range messages {
-			m := &messages[i]
-			if !c.flags.follow && m.Offset >= c.consumer.End(m.Partition) {
-				continue
-			}
-			if err := c.out.write(m); err != nil {
-				return err
-			}
-			if c.printed++; c.printed == c.flags.max {
-				return nil
-			}
-		}
-		if err := c.out.out.Flush(); err != nil {
-			return err
+// recordTemplate is the format of a record, given or made out of other flags.
+func (f consumeFlags) recordTemplate(cmd *cobra.Command, out format) (string, error) {
+	var given []string
+	for _, name := range []string{"format", "keys", "headers"} {
+		if cmd.Flags().Changed(name) {
+			given = append(given, "--"+name)
 		}
 	}
-	return nil
-}
-
-// poll waits for records: for as long as it takes to follow, but not for ever
-// where they were seen, and a node that is gone keeps them from coming.
-func (c *consumption) poll(ctx context.Context) ([]sdk.Message, error) {
-	if !c.flags.follow {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.timeout)
-		defer cancel()
+	if out == formatJSON && len(given) > 0 {
+		return "", fmt.Errorf("%s and -o json exclude each other: the JSON has all of a record", given[0])
 	}
-	return c.consumer.Poll(ctx)
-}
-
-// done tells whether every partition was read up to the end that it had at the
-// start.
-func (c *consumption) done() bool {
-	if c.flags.follow {
-		return false
-	}
-	for _, p := range c.consumer.Partitions() {
-		if c.consumer.Position(p) < c.consumer.End(p) {
-			return false
+	if slices.Contains(given, "--format") {
+		if len(given) > 1 {
+			return "", fmt.Errorf("--format and %s exclude each other: %%k are keys, %%h headers", given[1])
 		}
+		return f.template, nil
 	}
-	return true
-}
-
-// startsInRange refuses an offset behind the end: without it, the command would
-// print nothing and look as if there were nothing.
-func (c *consumption) startsInRange() error {
-	for _, p := range c.consumer.Partitions() {
-		if position, end := c.consumer.Position(p), c.consumer.End(p); position > end {
-			return &talos.Error{
-				Kind: talos.OffsetOutOfRange, Subject: fmt.Sprintf("partition %d", p),
-				Detail: fmt.Sprintf("offset %d was asked for, the next record gets %d", position, end),
-			}
-		}
+	template := `%s\n`
+	if f.keys {
+		template = `%k\t` + template
 	}
-	return nil
+	if f.headers {
+		template = `%h\t` + template
+	}
+	return template, nil
 }

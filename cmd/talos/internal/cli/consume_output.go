@@ -56,16 +56,14 @@ func textOrBytes(b []byte) (*string, []byte) {
 
 // recordWriter prints records.
 type recordWriter struct {
-	out    *bufio.Writer
-	format format
+	out      *bufio.Writer
+	format   format
+	template recordFormat
 }
 
 func (w recordWriter) write(m *sdk.Message) error {
 	if w.format == formatJSON {
 		return printJSON(w.out, toRecordJSON(m))
 	}
-	if _, err := w.out.Write(m.Value); err != nil {
-		return err
-	}
-	return w.out.WriteByte('\n')
+	return w.template.write(w.out, m)
 }

@@ -20,6 +20,7 @@ type produceFlags struct {
 	partition    int32
 	keySeparator string
 	compression  string
+	headers      []string
 }
 
 func newProduce(s *settings) *cobra.Command {
@@ -39,19 +40,23 @@ Which partition a record goes to:
   neither               one partition for the whole run, chosen at random, so
                         that the order of the input is kept
 
+Headers that --header gives are those of every record.
+
 The command ends when every record is acknowledged, that is, durable in the
 store; it tries for two minutes to reach a node that went away. If a line can't
 be sent (it exceeds the record limit, or has no key), the lines before it are
 written and acknowledged, and the line is named.`,
 		Example: `  talos produce logs --file app.log
   tail -f app.log | talos produce logs --compression zstd
-  talos produce logs --file users.tsv --key-separator '\t'`,
+  talos produce logs --file users.tsv --key-separator '\t'
+  talos produce logs --file app.log --header host=web1 --header version=3`,
 		Args: exactArgs("a topic"),
 	}
 	cmd.Flags().StringVarP(&flags.file, "file", "f", "-", "read `FILE`; - is standard input")
 	partitionFlag(cmd, &flags.partition, "write to partition `N` (default: see above)")
 	cmd.Flags().StringVar(&flags.keySeparator, "key-separator", "",
 		"split each line at the first `SEP` into key and value; \\t is a tab")
+	cmd.Flags().StringArrayVar(&flags.headers, "header", nil, "give each record the header `KEY=VALUE`; may be repeated, and keys as well")
 	cmd.Flags().StringVar(&flags.compression, "compression", batch.None.String(),
 		"`CODEC` of the record batches: none, gzip, snappy, lz4 or zstd")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -67,6 +72,10 @@ func produce(cmd *cobra.Command, s *settings, topic talos.TopicName, flags produ
 	}
 	if err := checkPartition(cmd, &flags.partition); err != nil {
 		return err
+	}
+	headers, err := parseHeaders(flags.headers)
+	if err != nil {
+		return &usageError{text: err.Error(), hint: seeHelp(cmd)}
 	}
 	in := cmd.InOrStdin()
 	if flags.file != "-" {
@@ -95,7 +104,7 @@ func produce(cmd *cobra.Command, s *settings, topic talos.TopicName, flags produ
 	}
 
 	p := &production{
-		topic: topic, producer: producer, limit: node.MaxRecordBytes,
+		topic: topic, producer: producer, headers: headers, limit: node.MaxRecordBytes,
 		separator: strings.ReplaceAll(flags.keySeparator, `\t`, "\t"), sent: newDeliveries(),
 	}
 	err = p.choosePartition(flags.partition)
@@ -115,6 +124,7 @@ type production struct {
 	producer  *sdk.Producer
 	partition partitioner
 	separator string
+	headers   []talos.Header
 	limit     int
 	sent      *deliveries
 }
@@ -176,10 +186,10 @@ func (p *production) sendAll(ctx context.Context, in io.Reader) error {
 
 func (p *production) record(line line) (talos.Record, error) {
 	if p.separator == "" {
-		return talos.Record{Value: line.text}, nil
+		return talos.Record{Value: line.text, Headers: p.headers}, nil
 	}
 	if key, value, ok := bytes.Cut(line.text, []byte(p.separator)); ok {
-		return talos.Record{Key: key, Value: value}, nil
+		return talos.Record{Key: key, Value: value, Headers: p.headers}, nil
 	}
 	return talos.Record{}, &hintedError{
 		error: &talos.Error{

@@ -3,10 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/talos-log/talos/cmd/talos/internal/lines"
+	"github.com/talos-log/talos/talos"
 )
 
 // inputQueue is how many lines may wait between reading and sending.
@@ -16,6 +19,19 @@ type line struct {
 	number int64
 	text   []byte
 	err    error
+}
+
+// parseHeaders reads what --header gives.
+func parseHeaders(given []string) ([]talos.Header, error) {
+	var headers []talos.Header
+	for _, text := range given {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("--header %q: want KEY=VALUE", text)
+		}
+		headers = append(headers, talos.Header{Key: key, Value: []byte(value)})
+	}
+	return headers, nil
 }
 
 // readLines yields the lines of in until its end, an error (yielded last), or
