@@ -51,13 +51,12 @@ Then, in another terminal:             talos topic create logs --partitions 4
 		Args:          noSuchCommand,
 		RunE:          showHelp,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetUsageTemplate(usageTemplate())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: seeHelp(cmd)}
 	})
 	root.AddGroup(&cobra.Group{ID: groupNode, Title: "Run a node:"}, &cobra.Group{ID: groupClient, Title: "Use it:"},
-		&cobra.Group{ID: groupStore, Title: "Look at a store:"})
+		&cobra.Group{ID: groupStore, Title: "Look at a store:"}, &cobra.Group{ID: groupMore, Title: "More:"})
 	root.AddCommand(newDev(p), newServer(p), newConfig())
 	for _, cmd := range []*cobra.Command{newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newBench(s), newVersion(p, s)} {
 		cmd.GroupID = groupClient
@@ -70,7 +69,11 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	}
 	segments := newSegment()
 	segments.GroupID = groupStore
-	root.AddCommand(segments, newDocs())
+	completion := newCompletion()
+	completion.GroupID = groupMore
+	root.AddCommand(segments, completion, newDocs())
+	root.SetHelpCommandGroupID(groupMore)
+	addCompletions(root, s)
 	return root
 }
 
@@ -78,6 +81,7 @@ const (
 	groupNode   = "node"
 	groupStore  = "store"
 	groupClient = "client"
+	groupMore   = "more"
 )
 
 // address is the node that the command talks to; named tells whether the user
