@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"os"
-
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/cmd/talos/internal/bench"
-	"golang.org/x/term"
 )
 
 // benchProgress is a bar on stderr, if that is a terminal.
@@ -21,15 +18,12 @@ func newBenchProgress(cmd *cobra.Command) *benchProgress {
 
 // step shows which step begins.
 func (p *benchProgress) step(s bench.Step) {
-	file, ok := p.cmd.ErrOrStderr().(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	file := terminal(p.cmd.ErrOrStderr())
+	if file == nil {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions(
-			s.Of, progressbar.OptionSetWriter(file), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
-			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
-		)
+		p.bar = newBar(file, int64(s.Of), progressbar.OptionThrottle(0))
 	}
 	p.bar.Describe(s.Name)
 	// A bar that can't be drawn is not worth failing for.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +48,11 @@ func consume(cmd *cobra.Command, s *settings, p consumePlan) error {
 	}
 	ctx, stop := whileRead(cmd.Context(), cmd.OutOrStdout())
 	defer stop()
+	if showsProgress(cmd.OutOrStdout(), p) {
+		c.meter = startMeter(progressOn(cmd), string(p.topic), c.expected())
+	}
 	err = c.run(ctx)
+	c.meter.end()
 	if ctx.Err() != nil && talos.KindOf(err) == talos.Canceled {
 		err = nil // interrupted, or nobody reads: the user has seen enough
 	}
@@ -105,6 +111,30 @@ type consumption struct {
 	timeout time.Duration
 	out     recordWriter
 	printed int64
+	meter   *meter
+}
+
+// showsProgress: a bar would mix with records on the same terminal, and with what
+// reads a pipe, such as a pager.
+func showsProgress(out io.Writer, p consumePlan) bool {
+	file, ok := out.(*os.File)
+	if !ok || p.follow || p.output == formatJSON || terminal(file) != nil {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0
+}
+
+// expected is how many records there are to print.
+func (c *consumption) expected() int64 {
+	n := int64(0)
+	for p, end := range c.ends {
+		n += max(0, int64(end-c.consumer.Position(p)))
+	}
+	if c.plan.max > 0 {
+		n = min(n, c.plan.max)
+	}
+	return n
 }
 
 func (c *consumption) run(ctx context.Context) error {
@@ -124,6 +154,7 @@ func (c *consumption) run(ctx context.Context) error {
 			if err := c.out.write(m); err != nil {
 				return err
 			}
+			c.meter.add(1)
 			if c.printed++; c.printed == c.plan.max {
 				return nil
 			}

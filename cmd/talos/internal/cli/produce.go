@@ -109,7 +109,9 @@ func produce(cmd *cobra.Command, s *settings, topic talos.TopicName, flags produ
 	}
 	err = p.choosePartition(flags.partition)
 	if err == nil {
+		p.acknowledged = startMeter(progressOn(cmd), string(topic), inputSize(in), inBytes()...)
 		err = p.run(cmd.Context(), in)
+		p.acknowledged.end()
 		say(cmd, "%s", p.sent.summary(topic))
 	}
 	if closeErr := producer.Close(context.WithoutCancel(cmd.Context())); err == nil {
@@ -127,6 +129,8 @@ type production struct {
 	headers   []talos.Header
 	limit     int
 	sent      *deliveries
+	// acknowledged counts bytes of the input.
+	acknowledged *meter
 }
 
 func (p *production) choosePartition(explicit int32) error {
@@ -176,7 +180,10 @@ func (p *production) sendAll(ctx context.Context, in io.Reader) error {
 			return err
 		}
 		partition := p.partition.choose(record.Key)
-		err = p.producer.Send(ctx, partition, record, func(d sdk.Delivery, err error) { p.sent.add(line.number, d, err) })
+		err = p.producer.Send(ctx, partition, record, func(d sdk.Delivery, err error) {
+			p.sent.add(line.number, d, err)
+			p.acknowledged.add(int64(len(line.text)) + 1)
+		})
 		if err != nil {
 			return fmt.Errorf("line %d: %w", line.number, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
 
 	"github.com/talos-log/talos/cmd/talos/internal/lines"
@@ -32,6 +33,19 @@ func parseHeaders(given []string) ([]talos.Header, error) {
 		headers = append(headers, talos.Header{Key: key, Value: []byte(value)})
 	}
 	return headers, nil
+}
+
+// inputSize is how many bytes there are to read; 0 if only the end will tell.
+func inputSize(in io.Reader) int64 {
+	file, ok := in.(*os.File)
+	if !ok {
+		return 0
+	}
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return info.Size()
 }
 
 // readLines yields the lines of in until its end, an error (yielded last), or

@@ -3,21 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
-	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/talos-log/talos/storage/inspect"
-	"golang.org/x/term"
 )
 
-const (
-	// progressThrottle is the least time between two drawings of a bar.
-	progressThrottle = 100 * time.Millisecond
-	// maxBarTopic is the most of a topic's name that a bar shows, in bytes: the
-	// line should fit a terminal of 80 columns.
-	maxBarTopic = 20
-)
+// maxBarTopic is the most of a topic's name that a bar shows, in bytes: the line
+// should fit a terminal of 80 columns.
+const maxBarTopic = 20
 
 // verifyProgress is a bar of the bytes that were verified, of those that all
 // segments had when they were listed. A segment counts with that size, also if it
@@ -31,8 +24,8 @@ type verifyProgress struct {
 // newVerifyProgress makes a bar on w, or none: if w is no terminal, if the output
 // is for programs, or if there is nothing to read.
 func newVerifyProgress(w io.Writer, f format, entries []inspect.Entry) *verifyProgress {
-	file, ok := w.(*os.File)
-	if f != formatText || !ok || !term.IsTerminal(int(file.Fd())) {
+	file := terminal(w)
+	if f != formatText || file == nil {
 		return &verifyProgress{}
 	}
 	return drawVerifyProgress(file, entries)
@@ -46,11 +39,7 @@ func drawVerifyProgress(w io.Writer, entries []inspect.Entry) *verifyProgress {
 	if total == 0 {
 		return &verifyProgress{}
 	}
-	return &verifyProgress{bar: progressbar.NewOptions64(
-		total, progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
-		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionThrottle(progressThrottle),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
-	)}
+	return &verifyProgress{bar: newBar(w, total, inBytes()...)}
 }
 
 // begin shows which segment comes next; the one before counts as a whole.
@@ -60,11 +49,16 @@ func (p *verifyProgress) begin(e inspect.Entry, topic string) {
 	if p.bar == nil {
 		return
 	}
-	if len(topic) > maxBarTopic {
-		topic = topic[:maxBarTopic-2] + ".."
-	}
-	p.bar.Describe(fmt.Sprintf("%s/%d segment %d", topic, e.Partition.Number, e.Name.Number))
+	p.bar.Describe(fmt.Sprintf("%s/%d segment %d", barTopic(topic), e.Partition.Number, e.Name.Number))
 	p.verified(0)
+}
+
+// barTopic cuts a topic's name for a bar.
+func barTopic(topic string) string {
+	if len(topic) > maxBarTopic {
+		return topic[:maxBarTopic-2] + ".."
+	}
+	return topic
 }
 
 // verified shows how many bytes of the segment are done.
