@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -118,11 +120,14 @@ func describe(err error) string {
 	if outer := err.Error(); outer != e.Error() {
 		return strings.Replace(outer, e.Error(), describe(e), 1)
 	}
+	if inner, ok := e.Cause.(*talos.Error); ok && e.Detail == "" && inner.Kind == e.Kind && inner.Subject == e.Subject { //nolint:errorlint // only what it wraps directly
+		return describe(inner) // it says the same, and more
+	}
 	text := e.Message()
 	if e.Subject != "" {
 		text = e.Subject + ": " + text
 	}
-	if e.Cause != nil {
+	if e.Cause != nil && e.Cause != context.DeadlineExceeded && e.Cause != context.Canceled { //nolint:errorlint // as such, they say it again
 		text += ": " + describe(e.Cause)
 	}
 	return text
@@ -143,8 +148,13 @@ func hint(err error) string {
 	case errors.As(err, &typed), errors.As(err, &kind), talos.KindOf(err) != talos.Internal:
 		return talos.KindOf(err).Class().Hint
 	default:
-		return ""
+		return systemHint(err)
 	}
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// dialing is what gRPC wraps around the error of a connection.
+var dialing = regexp.MustCompile(`connection error: desc = "(?:transport: Error while dialing: )?([^"]*)"`)
+
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(dialing.ReplaceAllString(s, "$1")), " ")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -71,8 +72,30 @@ func TestReport(t *testing.T) {
 			5,
 			"talos: the configuration has 2 faults:\n  a.yaml:1: one\n  two\nhint: " + talos.InvalidConfig.Class().Hint + "\n",
 		},
+		"gRPC's wrapping says nothing": {
+			&talos.Error{
+				Kind:  talos.Unavailable,
+				Cause: errors.New(`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused"`),
+			},
+			4, "talos: the node can't be reached: dial tcp 127.0.0.1:1: connect: connection refused\nhint: " + talos.Unavailable.Class().Hint + "\n",
+		},
+		"a context's error says nothing more": {
+			&talos.Error{Kind: talos.Timeout, Subject: "logs", Cause: context.DeadlineExceeded}, 4,
+			"talos: logs: the time for this was up\nhint: " + talos.Timeout.Class().Hint + "\n",
+		},
+		"what is told twice": {
+			&talos.Error{
+				Kind: talos.StoreUnavailable, Subject: "/data",
+				Cause: &talos.Error{Kind: talos.StoreUnavailable, Subject: "/data", Cause: errors.New("broken")},
+			},
+			4, "talos: /data: the store can't be used: broken\nhint: " + talos.StoreUnavailable.Class().Hint + "\n",
+		},
+		"a file": {
+			fmt.Errorf("reading: %w", &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}), 1,
+			"talos: reading: open x: permission denied\nhint: this user may not: check owner and mode of the file or folder\n",
+		},
 		"an error from elsewhere has no hint": {
-			errors.New("open x: no such file"), 1, "talos: open x: no such file\n",
+			errors.New("something else"), 1, "talos: something else\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

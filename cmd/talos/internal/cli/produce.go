@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,7 +78,7 @@ func produce(cmd *cobra.Command, s *settings, topic talos.TopicName, flags produ
 	}
 	in := cmd.InOrStdin()
 	if flags.file != "-" {
-		file, err := os.Open(flags.file)
+		file, err := openInput(flags.file)
 		if err != nil {
 			return err
 		}
@@ -109,6 +108,9 @@ func produce(cmd *cobra.Command, s *settings, topic talos.TopicName, flags produ
 	}
 	err = p.choosePartition(flags.partition)
 	if err == nil {
+		if terminal(in) != nil {
+			say(cmd, "type records, one a line; Ctrl-D at the beginning of a line ends")
+		}
 		p.acknowledged = startMeter(progressOn(cmd), string(topic), inputSize(in), inBytes()...)
 		err = p.run(cmd.Context(), in)
 		p.acknowledged.end()
@@ -160,7 +162,11 @@ func (p *production) run(ctx context.Context, in io.Reader) error {
 	case failure != nil:
 		return failure
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted: %s acknowledged, the rest of the input was not read", count(p.sent.acknowledged(), "record"))
+		done := p.sent.acknowledged()
+		return &hintedError{
+			error: fmt.Errorf("interrupted: %s acknowledged, the rest of the input was not read", count(done, "record")),
+			hint:  fmt.Sprintf("produce the rest from line %d on: `tail -n +%d`", done+1, done+1),
+		}
 	case readErr != nil:
 		return p.nameLine(readErr)
 	default:

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/talos-log/talos/cmd/talos/internal/lines"
 	"github.com/talos-log/talos/talos"
@@ -33,6 +34,23 @@ func parseHeaders(given []string) ([]talos.Header, error) {
 		headers = append(headers, talos.Header{Key: key, Value: []byte(value)})
 	}
 	return headers, nil
+}
+
+// openInput opens a file for reading. A folder can be opened as well, and must be
+// refused before anything else is done.
+func openInput(path string) (*os.File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = &os.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // inputSize is how many bytes there are to read; 0 if only the end will tell.

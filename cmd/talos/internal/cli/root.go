@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -65,6 +67,7 @@ Then, in another terminal:             talos topic create logs --partitions 4
 		cmd.PersistentFlags().DurationVar(&s.timeout, "timeout", defaultTimeout,
 			"wait up to `DURATION` for a node's answer")
 		s.secure.add(cmd.PersistentFlags())
+		s.explainAll(cmd)
 		root.AddCommand(cmd)
 	}
 	segments := newSegment()
@@ -104,10 +107,10 @@ func (s *settings) dial() (*sdk.Client, error) {
 		return nil, err
 	}
 	client, err := sdk.Dial(address, options...)
-	if err != nil {
-		return nil, fmt.Errorf("server %q: %w", address, err)
+	if bad := (*net.AddrError)(nil); errors.As(err, &bad) {
+		err = &hintedError{error: err, hint: "give HOST:PORT of a node, or of several, separated by commas, with --server or " + serverEnv}
 	}
-	return client, nil
+	return client, err
 }
 
 // exactArgs demands one argument for each name.

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,11 @@ others are called superseded.`,
 	}
 	cmd.PersistentFlags().StringVar(&location, "store", filepath.Join(defaultData, "store"), "the store's `URL`: "+stores.Forms)
 	open := func(ctx context.Context) (*stores.Opened, error) {
-		return stores.Open(ctx, location, stores.Options{Look: true})
+		store, err := stores.Open(ctx, location, stores.Options{Look: true})
+		if errors.Is(err, fs.ErrNotExist) {
+			err = &hintedError{error: err, hint: "give the store with --store; talos dev keeps its own in the folder <data>/store"}
+		}
+		return store, err
 	}
 	cmd.AddCommand(newSegmentList(open), newSegmentDump(open), newSegmentVerify(open))
 	return cmd

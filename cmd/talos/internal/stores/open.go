@@ -94,10 +94,7 @@ func openFolder(location, path string, o Options) (*Opened, error) {
 	open := local.Open
 	if o.Look {
 		if _, err := os.Stat(path); err != nil {
-			return nil, &talos.Error{
-				Kind: talos.StoreUnavailable, Op: "stores.Open", Subject: location,
-				Detail: "give the store's folder with --store: talos dev keeps it in <data>/store", Cause: err,
-			}
+			return nil, &talos.Error{Kind: talos.StoreUnavailable, Op: "stores.Open", Subject: location, Cause: err}
 		}
 		open = func(path string, _ local.Options) (*local.Store, error) { return local.Look(path) }
 	}
