@@ -62,6 +62,14 @@ environment's ` + "`" + serverEnv + "`" + `, else to ` + "`" + defaultServer + "
 	b.WriteString(`
 Which [kind of error](errors.md) ends in which code stands on that page.
 
+## Screens
+
+Without ` + "`-o json`" + `, what is printed is for people, and may change with any release.
+Colours are for a terminal, unless ` + "`NO_COLOR`" + ` is set in the environment. So are the
+bars of long work: on standard error, and never beside a pipe.
+
+` + "```text\n" + screens() + "```" + `
+
 ## JSON
 
 ` + "`-o json`" + ` prints one object per line. The fields are a contract: none changes its
