@@ -75,6 +75,7 @@ func TestProduceIsInterrupted(t *testing.T) {
 	require.Equalf(t, 1, exit.ExitCode(), "stderr: %s", &words)
 	require.Contains(t, words.String(), "2 records to logs/0, offsets 0 to 1")
 	require.Contains(t, words.String(), "talos: interrupted")
+	require.Contains(t, words.String(), "hint: produce the rest from line 3 on")
 }
 
 // Without --follow, a consumer does not wait for ever for a node that went away.

@@ -9,6 +9,9 @@ import (
 	"github.com/talos-log/talos/talos"
 )
 
+// clockSlack is how far the clocks of nodes may be ahead of this machine's.
+const clockSlack = time.Hour
+
 type consumeFlags struct {
 	from, until   string
 	partition     int32
@@ -97,6 +100,10 @@ func (f consumeFlags) plan(cmd *cobra.Command, out format, now time.Time) (consu
 	var err error
 	if p.from, err = parsePlace(f.from, now); err != nil {
 		return refuse("--from %q: %v, or earliest, or latest", f.from, err)
+	}
+	if p.from.kind == atTime && p.from.time.After(now.Add(clockSlack)) {
+		// It would print nothing, and look as if there were nothing.
+		return refuse("--from %q lies in the future", f.from)
 	}
 	if cmd.Flags().Changed("until") {
 		p.until, err = parsePlace(f.until, now)
