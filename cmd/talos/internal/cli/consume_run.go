@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 
@@ -36,7 +37,7 @@ func consume(cmd *cobra.Command, s *settings, p consumePlan) error {
 		return err
 	}
 	defer consumer.Close() //nolint:errcheck // it was only read
-	ends, err := p.ends(setup, client, consumer)
+	ends, err := p.ends(setup, client, presentEnds(consumer))
 	if err != nil {
 		return err
 	}
@@ -59,33 +60,46 @@ func consume(cmd *cobra.Command, s *settings, p consumePlan) error {
 	return errors.Join(out.Flush(), advise(err))
 }
 
-// ends tells where each partition that is read ends for this run.
-func (p consumePlan) ends(ctx context.Context, client *sdk.Client, consumer *sdk.Consumer) (map[int32]talos.Offset, error) {
+// timeFinder finds offsets by time; an sdk.Client is one.
+type timeFinder interface {
+	OffsetsAt(ctx context.Context, topic talos.TopicName, at time.Time) ([]sdk.PartitionOffsets, error)
+}
+
+// ends tells where each partition that is read ends for this run; present has
+// where it ends now.
+func (p consumePlan) ends(ctx context.Context, find timeFinder, present map[int32]talos.Offset) (map[int32]talos.Offset, error) {
+	ends := maps.Clone(present)
+	switch p.until.kind {
+	case atOffset:
+		for number, end := range ends {
+			ends[number] = min(end, p.until.offset)
+		}
+	case atTime:
+		found, err := find.OffsetsAt(ctx, p.topic, p.until.time)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range found {
+			end, read := ends[o.Partition]
+			if read && o.Err != nil {
+				return nil, o.Err
+			}
+			if read {
+				ends[o.Partition] = min(end, o.AtTime)
+			}
+		}
+	case atEarliest, atLatest: // not given: all that is there
+	}
+	return ends, nil
+}
+
+// presentEnds are the ends that the partitions had when the consumer began.
+func presentEnds(consumer *sdk.Consumer) map[int32]talos.Offset {
 	ends := make(map[int32]talos.Offset)
 	for _, number := range consumer.Partitions() {
 		ends[number] = consumer.End(number)
-		if p.until.kind == atOffset {
-			ends[number] = min(ends[number], p.until.offset)
-		}
 	}
-	if p.until.kind != atTime {
-		return ends, nil
-	}
-	found, err := client.OffsetsAt(ctx, p.topic, p.until.time)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range found {
-		end, read := ends[o.Partition]
-		if !read {
-			continue
-		}
-		if o.Err != nil {
-			return nil, o.Err
-		}
-		ends[o.Partition] = min(end, o.AtTime)
-	}
-	return ends, nil
+	return ends
 }
 
 // advise says how to go on behind a batch that can't be decoded.
