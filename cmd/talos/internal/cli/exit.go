@@ -92,7 +92,7 @@ func report(w io.Writer, err error) {
 	}
 	p := paletteFor(w)
 	words := p.paint("talos:", text.Bold, text.FgRed) + " "
-	if faults := (config.Faults)(nil); errors.As(err, &faults) {
+	if faults := config.Faults(nil); errors.As(err, &faults) {
 		words += faults.Summary() + ":\n"
 		for _, fault := range faults {
 			words += "  " + oneLine(fault.Error()) + "\n"

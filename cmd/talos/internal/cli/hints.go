@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"strings"
 	"syscall"
 
@@ -15,7 +14,6 @@ import (
 // systemHint says what to do about an error of the operating system; the one table
 // has none for them. Empty if nothing is known.
 func systemHint(err error) string {
-	var address *net.AddrError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "check the path; one without a / in front begins at the present folder"
@@ -25,8 +23,6 @@ func systemHint(err error) string {
 		return "name a file, not a folder"
 	case errors.Is(err, syscall.ENOSPC):
 		return "make room on that disk"
-	case errors.As(err, &address):
-		return "an address is HOST:PORT, as in " + defaultServer
 	default:
 		return ""
 	}
