@@ -102,23 +102,32 @@ func (a *appender) complete(batch []*pending) {
 	}
 }
 
-// settle makes a chunk's result the append's, and makes room for the next one.
+// settle makes a chunk's result the append's, and makes room for the next one:
+// behind a chunk that failed none may start, or readers take the failed one for
+// damage (see window).
 func (a *appender) settle(one *pending, err error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	wasDead := a.dead
+	if err != nil && !wasDead {
+		a.dead = true
+		a.kill()
+	}
 	a.sent--
 	if len(a.waiting) > 0 {
 		a.sent++
 		next := a.waiting[0]
 		a.waiting = a.waiting[1:]
-		go a.send(next)
+		if a.dead {
+			next.result <- storage.ErrDead // there is room: it has no other result
+		} else {
+			go a.send(next)
+		}
 	}
 	switch {
-	case a.dead:
+	case wasDead:
 		return storage.ErrDead
 	case err != nil:
-		a.dead = true
-		a.kill()
 		return a.reason(err)
 	}
 	a.size += int64(len(one.p))

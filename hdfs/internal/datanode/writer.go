@@ -155,10 +155,10 @@ func (w *Writer) Append(p []byte, sync bool, done func(error)) {
 // Sync makes durable what was appended before; done as of Append.
 func (w *Writer) Sync(done func(error)) { w.Append(nil, true, done) }
 
-// tellRest makes sure that appends which come after a failure are told. It runs
-// with mu held.
+// tellRest makes sure that appends which a failure finds are told when all senders
+// have ended before, and those that come after it. It runs with mu held.
 func (w *Writer) tellRest() {
-	// The failing goroutines tell those in flight. Later ones find nobody.
+	// Senders tell what is pending when they end.
 	if w.senders == 0 && !w.delivering && w.pending.len() > 0 {
 		w.delivering = true
 		w.gone.Go(w.deliverRest)
@@ -176,6 +176,9 @@ func (w *Writer) enqueue(p *packet) {
 	w.queued += p.size()
 	for _, l := range w.legs {
 		l.offered(now)
+		if p.seqno == heartbeatSeqno {
+			l.beats++
+		}
 	}
 	if w.resting {
 		w.resting = false
@@ -301,4 +304,5 @@ func (w *Writer) failLocked(err error, legs ...*leg) {
 		_ = l.conn.Close()
 		l.wake.Signal()
 	}
+	w.tellRest()
 }

@@ -36,7 +36,7 @@ type leg struct {
 	taken    int64     // newest seqno given to the connection, -1 at first
 	written  int64     // newest seqno of which the write has returned
 	acked    int64     // newest seqno acknowledged
-	beats    int       // heartbeats not acknowledged
+	beats    int       // heartbeats queued and not acknowledged
 	// since is the time of the latest acknowledgement, or of the packet that is
 	// owed one since then.
 	since time.Time
@@ -117,7 +117,6 @@ func (l *leg) take() bool {
 		p := *w.queue.at(i)
 		l.batch = append(l.batch, p)
 		if p.seqno == heartbeatSeqno {
-			l.beats++
 			continue
 		}
 		l.taken = p.seqno
