@@ -42,10 +42,10 @@ func TestFiftyKillsUnderLoad(t *testing.T) {
 		s.AwaitNewAcks(since, 1+rng.IntN(maxAcks))
 		s.Pass(time.Duration(rng.Int64N(int64(maxDelay))))
 		if kill%5 != 0 {
-			stopInAppend(s, gauge)
+			s.PauseInAppend(gauge)
 		}
 		s.Node.Kill()
-		if appending(t, gauge) {
+		if s.Appending(gauge) {
 			inFlight++
 		}
 	}
@@ -54,29 +54,6 @@ func TestFiftyKillsUnderLoad(t *testing.T) {
 	s.AwaitNewAcks(s.History.Now(), 1)
 	s.Finish(producers, follower)
 	require.GreaterOrEqual(t, inFlight, hits)
-}
-
-// stopInAppend stops the node (SIGSTOP) while an append is in flight.
-func stopInAppend(s *scene.Scene, gauge string) {
-	s.T.Helper()
-	for deadline := time.Now().Add(scene.StepTimeout); time.Now().Before(deadline); {
-		if !appending(s.T, gauge) {
-			continue // without a pause: appends are short
-		}
-		s.Node.Pause()
-		if appending(s.T, gauge) {
-			return
-		}
-		s.Node.Resume()
-	}
-	require.Fail(s.T, "there is no append anymore")
-}
-
-func appending(t *testing.T, gauge string) bool {
-	t.Helper()
-	issued, completed, err := failpoint.ReadGauge(gauge)
-	require.NoError(t, err)
-	return issued > completed
 }
 
 // The node dies while it starts: while etcd does, while partitions are opened,

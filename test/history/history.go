@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/talos-log/talos/talos"
 )
@@ -75,6 +76,8 @@ type send struct {
 	sent      Tick
 	// ended is when the outcome was known, else never.
 	ended Tick
+	// clock is when that was.
+	clock time.Time
 	acked bool
 	at    talos.Offset // if acked
 	err   error        // if ended, and not acked
@@ -151,7 +154,7 @@ func (h *History) end(id ID, apply func(*send)) {
 	case s.ended != never:
 		h.misuse = append(h.misuse, Anomaly{AnsweredTwice, fmt.Sprintf("%v was answered twice", id)})
 	default:
-		s.ended = tick
+		s.ended, s.clock = tick, time.Now()
 		apply(s)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,9 +58,12 @@ func Random(t *testing.T) *rand.Rand {
 // Scene is a node with one topic, and the history of what happens to it. Its
 // methods belong to the test's goroutine.
 type Scene struct {
-	T       *testing.T
+	T *testing.T
+	// Node is the one that Pass watches; a test with several may change it.
 	Node    *process.Node
 	History *history.History
+	// address is where clients go: host:port of all nodes.
+	address string
 }
 
 // Config says what to begin with.
@@ -69,22 +73,33 @@ type Config struct {
 	Topic      talos.TopicConfig
 	// Args are more arguments of `talos dev`.
 	Args []string
+	// Nodes are nodes that run already, of which the first serves. Without any New
+	// starts one.
+	Nodes []*process.Node
 }
 
-// New starts a node and makes the topic.
+// New starts a node, unless there are some, and makes the topic.
 func New(t *testing.T, cfg Config) *Scene {
 	t.Helper()
-	binary, err := cfg.Program.Binary()
-	require.NoError(t, err)
-	node := process.New(t, process.Config{Binary: binary, Data: t.ArtifactDir(), Args: cfg.Args})
-	s := &Scene{T: t, Node: node, History: history.New()}
+	nodes := cfg.Nodes
+	if len(nodes) == 0 {
+		binary, err := cfg.Program.Binary()
+		require.NoError(t, err)
+		node := process.New(t, process.Config{Binary: binary, Data: t.ArtifactDir(), Args: cfg.Args})
+		node.Start()
+		nodes = append(nodes, node)
+	}
+	var addresses []string
+	for _, n := range nodes {
+		addresses = append(addresses, n.Address())
+	}
+	s := &Scene{T: t, Node: nodes[0], History: history.New(), address: strings.Join(addresses, ",")}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the history until the failure: %s", history.Report(s.History.Check(final)))
 		}
 	})
-	s.Node.Start()
-	client, err := sdk.Dial(s.Node.Address())
+	client, err := sdk.Dial(s.address)
 	require.NoError(t, err)
 	_, err = client.CreateTopic(t.Context(), Topic, cfg.Partitions, cfg.Topic)
 	require.NoError(t, err)
@@ -100,7 +115,7 @@ func (s *Scene) Produce(records, window int, of []batch.Codec) *load.Producers {
 	require.NoError(s.T, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	producers, err := load.StartProducers(ctx, load.Plan{
-		Address: s.Node.Address(), Topic: Topic, Codecs: of,
+		Address: s.address, Topic: Topic, Codecs: of,
 		Records: records, Window: window, Lines: input, History: s.History,
 	})
 	if err != nil {
@@ -125,7 +140,7 @@ type Follower struct {
 // Follow starts a reader that follows the topic from its start on.
 func (s *Scene) Follow() *Follower {
 	s.T.Helper()
-	reader, err := load.OpenReader(s.T.Context(), s.Node.Address(), Topic, s.History, "follower")
+	reader, err := load.OpenReader(s.T.Context(), s.address, Topic, s.History, "follower")
 	require.NoError(s.T, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Follower{reader: reader, cancel: cancel, ended: make(chan error, 1)}
@@ -174,7 +189,7 @@ func (s *Scene) Finish(producers *load.Producers, f *Follower) {
 		f.ended <- err
 		require.NoError(s.T, err)
 	}
-	reader, err := load.OpenReader(s.T.Context(), s.Node.Address(), Topic, s.History, final)
+	reader, err := load.OpenReader(s.T.Context(), s.address, Topic, s.History, final)
 	require.NoError(s.T, err)
 	ctx, cancel := context.WithTimeout(s.T.Context(), StepTimeout)
 	defer cancel()

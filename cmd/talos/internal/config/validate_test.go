@@ -42,9 +42,6 @@ func TestValidate(t *testing.T) {
 		"addresses": {func(c *Config) { c.Listen, c.HTTP, c.Advertise = "here", "127.0.0.1:99999", "0.0.0.0:7070" }, []string{
 			`listen is "here": want host:port`, `http is "127.0.0.1:99999"`, `advertise is "0.0.0.0:7070": want the host's name`,
 		}},
-		"a session of half seconds": {func(c *Config) { c.Etcd.SessionTTL = 1500 * time.Millisecond }, []string{
-			"etcd.session_ttl is 1.5s: want whole seconds, at least 1s",
-		}},
 		"the same port twice": {func(c *Config) { c.HTTP = c.Listen }, []string{"http and listen are both 127.0.0.1:7070"}},
 		"open to all": {func(c *Config) { c.Listen, c.HTTP = ":7070", "0.0.0.0:7071" }, []string{
 			"listen is :7070, which others can reach, without TLS: set tls.certificate and tls.key (--tls-cert, --tls-key), " +
@@ -81,9 +78,10 @@ func TestValidate(t *testing.T) {
 			c.Limits.Streams, c.Limits.AnswerBytes, c.Limits.AnswerTimeout = 0, 0, 1
 			c.Limits.RecordBytes, c.Limits.ConnectionsPerAddress = 2<<20, c.Limits.Connections+1
 			c.DrainTimeout, c.Etcd.DialTimeout = time.Millisecond, 0
+			c.Etcd.SessionTTL = 1500 * time.Millisecond
 			c.Limits.ConnectionAnswerBytes = 1 << 20
 		}, []string{
-			"etcd.dial_timeout is 0s", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
+			"etcd.dial_timeout is 0s", "etcd.session_ttl is 1.5s: want whole seconds", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
 			"limits.answer_timeout is 1ns: want at least 100ms", "limits.record_bytes is 2097152", "limits.connection_answer_bytes is 1MiB: want room for one answer", "limits.connections_per_address is above",
 			"limits.connection_answer_bytes is above", "drain_timeout is 1ms",
 		}},
