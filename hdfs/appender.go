@@ -79,9 +79,11 @@ func (a *appender) Seal(ctx context.Context) error {
 	}
 	err := a.writer.Finish(ctx)
 	if err == nil {
+		a.store.step(BlockEnded)
 		err = complete(ctx, a.store.names, a.file, a.block, a.writer.Acknowledged())
 	}
 	if err == nil {
+		a.store.step(FileClosed)
 		err = a.store.unmark(ctx, a.file.path)
 	}
 	a.end()

@@ -40,20 +40,25 @@ type Options struct {
 	Logger *slog.Logger
 	// ReadOnly opens a store for looking: nothing is checked or made at the start.
 	ReadOnly bool
-	// AtStep is called within Create when a step is done; nil: it isn't. Tests stop
-	// the process there.
+	// AtStep is called within Create and Seal when a step is done; nil: it isn't.
+	// Tests stop the process there.
 	AtStep func(Step)
+	// ProbePause is the first pause between two looks for the DataNodes that
+	// segments with too few replicas wait for; it doubles up to a minute. 0: 5 s.
+	ProbePause time.Duration
 }
 
-// Step is a step of creating a segment.
+// Step is a step of creating or sealing a segment.
 type Step string
 
-// The steps, in their order.
+// The steps, in their order: four of Create, two of Seal.
 const (
 	FileCreated    Step = "file created"
 	BlockAllocated Step = "block allocated"
 	Connected      Step = "connected"
 	HeadWritten    Step = "head written"
+	BlockEnded     Step = "block ended"
+	FileClosed     Step = "file closed"
 )
 
 // config is everything that is settled before the first call.

@@ -36,7 +36,7 @@ func (s *Store) create(ctx context.Context, path string, head []byte, d talos.Du
 		return nil, err
 	}
 	s.step(FileCreated)
-	p, err := s.place(ctx, f, s.nodes.list())
+	p, err := s.place(ctx, f, s.nodes.list(), s.step)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ type placed struct {
 
 // place allocates the file's block and connects to every DataNode of it. Blocks
 // with a DataNode that can't be reached are given back: nothing was written.
-func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo) (placed, error) {
+func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo, step func(Step)) (placed, error) {
 	var failed []*wire.DatanodeInfo
 	var failures []error
 	for range maxPlacements {
@@ -46,7 +46,7 @@ func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo
 		case err != nil:
 			return placed{}, err
 		}
-		s.step(BlockAllocated)
+		step(BlockAllocated)
 		writer, refused := datanode.Connect(ctx, s.writing(f.holder), block, datanode.Setup{})
 		if len(refused) == 0 {
 			return placed{block: block, writer: writer}, nil

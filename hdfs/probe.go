@@ -55,7 +55,7 @@ func (s *Store) probe(ctx context.Context, replicas int) error {
 		return err
 	}
 	defer s.tidy(f)
-	p, err := s.place(ctx, f, nil)
+	p, err := s.place(ctx, f, nil, func(Step) {})
 	if err != nil {
 		return err
 	}

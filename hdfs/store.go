@@ -1,6 +1,7 @@
 package hdfs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -91,7 +92,7 @@ func newStore(c config, o Options) *Store {
 		ClientName: s.client, User: c.user, UseHostname: c.useHostname, OnFailover: s.failover,
 	})
 	s.open = newOpenSegments(c.openSegments, s.metrics)
-	s.upkeep = &upkeep{store: s}
+	s.upkeep = &upkeep{store: s, first: cmp.Or(o.ProbePause, probeFirst)}
 	return s
 }
 

@@ -8,7 +8,7 @@ import (
 
 const (
 	// probeFirst and probeMost are the pauses between two probes for DataNodes
-	// while segments have fewer replicas than wanted.
+	// while segments have fewer replicas than wanted; see Options.ProbePause.
 	probeFirst = 5 * time.Second
 	probeMost  = time.Minute
 	// probeTimeout bounds one probe.
@@ -20,6 +20,8 @@ const (
 // while there is such a segment.
 type upkeep struct {
 	store *Store
+	// first is the first pause between two probes.
+	first time.Duration
 
 	mu      sync.Mutex // guards running
 	running bool
@@ -36,7 +38,7 @@ func (u *upkeep) watch() {
 }
 
 func (u *upkeep) run() {
-	for pause := probeFirst; ; pause = min(2*pause, probeMost) {
+	for pause := u.first; ; pause = min(2*pause, probeMost) {
 		select {
 		case <-time.After(pause):
 		case <-u.store.ctx.Done():

@@ -22,7 +22,7 @@ var released process.Builder
 
 func TestMain(m *testing.M) {
 	if store := os.Getenv(writerEnv); store != "" {
-		if err := write(store, os.Args[1], stage(os.Args[2]), os.Stdout); err != nil {
+		if err := lifeOf(os.Args[1:]).write(store, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

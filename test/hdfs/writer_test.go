@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,15 +30,26 @@ const writerEnv = "TALOS_TEST_HDFS_WRITER"
 type stage string
 
 const (
-	afterCreate    stage = stage(hdfs.FileCreated)
-	afterAddBlock  stage = stage(hdfs.BlockAllocated)
-	afterConnect   stage = stage(hdfs.Connected)
-	afterHead      stage = stage(hdfs.HeadWritten)
-	afterAppends   stage = "appends acknowledged"
-	duringAppends  stage = "appends in flight"
-	writerAppends        = 20
-	writerHead           = "head;"
-	writerDeadline       = time.Minute
+	afterCreate     stage = stage(hdfs.FileCreated)
+	afterAddBlock   stage = stage(hdfs.BlockAllocated)
+	afterConnect    stage = stage(hdfs.Connected)
+	afterHead       stage = stage(hdfs.HeadWritten)
+	duringAppends   stage = "appends in flight"
+	afterAppends    stage = "appends acknowledged"
+	afterBlockEnded stage = stage(hdfs.BlockEnded)
+	afterFileClosed stage = stage(hdfs.FileClosed)
+	// never: it appends until that fails, and tells when it has begun.
+	never stage = "never"
+)
+
+const (
+	writerFolder = "zombies"
+	writerHead   = "head;"
+	// writerAppends is how many appends a writer makes that comes to its end, and
+	// writerWindow how many of them are in flight.
+	writerAppends  = 20
+	writerWindow   = 6
+	writerDeadline = time.Minute
 )
 
 // report is what a writer says on its standard output, one JSON a line.
@@ -51,8 +63,22 @@ type report struct {
 	Error string `json:",omitempty"`
 }
 
+// life is what a writer process is told.
+type life struct {
+	name       string
+	at         stage
+	durability talos.Durability
+}
+
+// args are those of the process.
+func (l life) args() []string { return []string{l.name, string(l.at), string(l.durability)} }
+
+func lifeOf(args []string) life {
+	return life{name: args[0], at: stage(args[1]), durability: talos.Durability(args[2])}
+}
+
 // write is a writer's life: create, append, seal; it stops at one stage.
-func write(store, name string, at stage, out io.Writer) error {
+func (l life) write(store string, out io.Writer) error {
 	encoder := json.NewEncoder(out)
 	say := func(r report) {
 		if err := encoder.Encode(r); err != nil {
@@ -60,12 +86,9 @@ func write(store, name string, at stage, out io.Writer) error {
 		}
 	}
 	reached := func(s stage) {
-		if s != at {
-			return
-		}
-		say(report{Stage: s})
-		if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
-			panic(err)
+		if s == l.at {
+			say(report{Stage: s})
+			stopSelf()
 		}
 	}
 	u, err := url.Parse(store)
@@ -78,25 +101,12 @@ func write(store, name string, at stage, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a, err := s.Create(ctx, storage.ID{Folder: "zombies", Name: name}, []byte(writerHead), talos.Sync)
+	a, err := s.Create(ctx, storage.ID{Folder: writerFolder, Name: l.name}, []byte(writerHead), l.durability)
 	if err != nil {
 		say(report{Over: true, Error: err.Error()})
-		return nil
+		return s.Close()
 	}
-	length := int64(len(writerHead))
-	acked := make(chan error, 1)
-	for i := range writerAppends {
-		p := appendedBytes(i)
-		a.Append(p, func(err error) { acked <- err })
-		if i == writerAppends/2 {
-			reached(duringAppends)
-		}
-		if err := <-acked; err != nil {
-			break
-		}
-		length += int64(len(p))
-		say(report{Acked: length})
-	}
+	l.appends(a, say, reached)
 	reached(afterAppends)
 	err = a.Seal(ctx)
 	last := report{Over: true}
@@ -105,69 +115,150 @@ func write(store, name string, at stage, out io.Writer) error {
 	}
 	say(last)
 	a.Abandon()
-	return nil
+	return s.Close()
+}
+
+// appends keeps several appends in flight, until the last one or a failure.
+func (l life) appends(a storage.Appender, say func(report), reached func(stage)) {
+	length := int64(len(writerHead))
+	acked := make(chan error, writerWindow)
+	issued, answered := 0, 0
+	for answered < writerAppends || l.at == never {
+		if issued < answered+writerWindow && (issued < writerAppends || l.at == never) {
+			a.Append(appendedBytes(issued), func(err error) { acked <- err })
+			issued++
+			if issued == writerAppends/2 {
+				reached(duringAppends)
+			}
+			continue
+		}
+		if err := <-acked; err != nil {
+			return
+		}
+		length += int64(len(appendedBytes(answered)))
+		answered++
+		if l.at == never && answered == 1 {
+			say(report{Stage: never})
+		}
+		say(report{Acked: length})
+	}
+}
+
+// stopSelf returns when somebody lets the process go on.
+func stopSelf() {
+	goOn := make(chan os.Signal, 1)
+	signal.Notify(goOn, syscall.SIGCONT)
+	defer signal.Stop(goOn)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+		panic(err)
+	}
+	// The signal may stop this thread a moment later.
+	<-goOn
 }
 
 // appendedBytes are those of a writer's n-th append.
 func appendedBytes(n int) []byte {
-	return []byte(strings.Repeat(fmt.Sprintf("append %d;", n), 1+7*n))
+	return []byte(strings.Repeat(fmt.Sprintf("append %d;", n), 1+7*(n%writerAppends)))
+}
+
+// appended is what the first bytes of a writer's segment are.
+func appended(size int) []byte {
+	all := []byte(writerHead)
+	for n := 0; len(all) < size; n++ {
+		all = append(all, appendedBytes(n)...)
+	}
+	return all[:size]
 }
 
 // writer is such a process.
 type writer struct {
-	t       *testing.T
 	cmd     *exec.Cmd
 	reports *bufio.Scanner
 	acked   int64
 }
 
-// startWriter runs one until it stops itself.
-func startWriter(t *testing.T, store, name string, at stage) *writer {
+// startWriter runs one until it has reached its stage.
+func startWriter(t *testing.T, store string, l life) *writer {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], name, string(at))
+	w, err := runWriter(store, l)
+	if w != nil {
+		t.Cleanup(w.end)
+	}
+	require.NoError(t, err)
+	return w
+}
+
+// runWriter is startWriter for any goroutine. The caller must end the writer if
+// there is one.
+func runWriter(store string, l life) (*writer, error) {
+	cmd := exec.Command(os.Args[0], l.args()...)
 	cmd.Env = append(os.Environ(), writerEnv+"="+store)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	w := &writer{t: t, cmd: cmd, reports: bufio.NewScanner(out)}
-	t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			_ = cmd.Process.Kill() // it may be gone already
-			_ = cmd.Wait()         // it was killed
-		}
-	})
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	w := &writer{cmd: cmd, reports: bufio.NewScanner(out)}
 	for {
-		r := w.next()
-		require.False(t, r.Over, "the writer ended before %q: %s", at, r.Error)
-		if r.Stage == at {
-			return w
+		r, err := w.next()
+		switch {
+		case err != nil:
+			return w, err
+		case r.Over:
+			return w, fmt.Errorf("the writer ended before %q: %s", l.at, r.Error)
+		case r.Stage == l.at:
+			return w, nil
 		}
 	}
 }
 
-// next is the next report.
-func (w *writer) next() report {
-	w.t.Helper()
-	require.True(w.t, w.reports.Scan(), "the writer ended without a word: %v", w.reports.Err())
+// end kills the process if it is not gone.
+func (w *writer) end() {
+	if w.cmd.ProcessState == nil {
+		_ = w.cmd.Process.Kill() // it may be gone already
+		_ = w.cmd.Wait()         // it was killed
+	}
+}
+
+// next is the next report; io.EOF if there is none.
+func (w *writer) next() (report, error) {
 	var r report
-	require.NoError(w.t, json.Unmarshal(w.reports.Bytes(), &r), w.reports.Text())
+	if !w.reports.Scan() {
+		if err := w.reports.Err(); err != nil {
+			return r, err
+		}
+		return r, io.EOF
+	}
+	if err := json.Unmarshal(w.reports.Bytes(), &r); err != nil {
+		return r, fmt.Errorf("%s: %w", w.reports.Text(), err)
+	}
 	if r.Acked > 0 {
 		w.acked = r.Acked
 	}
-	return r
+	return r, nil
 }
 
-// goOn lets the writer live to its end, and returns its last report and how many
-// bytes were acknowledged afterwards.
-func (w *writer) goOn() (last report, more int64) {
-	w.t.Helper()
-	before := w.acked
-	require.NoError(w.t, w.cmd.Process.Signal(syscall.SIGCONT))
-	for !last.Over {
-		last = w.next()
+// rest is the last report, when all have been read.
+func (w *writer) rest() (report, error) {
+	for {
+		if r, err := w.next(); err != nil || r.Over {
+			return r, err
+		}
 	}
-	require.NoError(w.t, w.cmd.Wait())
+}
+
+// goOn lets a stopped writer live to its end, and returns its last report and how
+// many bytes were acknowledged afterwards.
+func (w *writer) goOn(t *testing.T) (last report, more int64) {
+	t.Helper()
+	before := w.acked
+	require.NoError(t, w.cmd.Process.Signal(syscall.SIGCONT))
+	last, err := w.rest()
+	require.NoError(t, err)
+	require.NoError(t, w.cmd.Wait())
 	return last, w.acked - before
 }
