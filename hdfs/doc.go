@@ -10,7 +10,7 @@
 //	      │                       │ connection to each DataNode of the block
 //	      │                       ▼
 //	      │             Append ... Append, Seal = last packet + complete
-//	      ├─ Recover ─► recoverLease, wait for the close, sync, unmark
+//	      ├─ Recover ─► halt the writer, recoverLease, wait for the close, sync, unmark
 //	      ├─ Open ────► Reader: ranges of the block from any replica
 //	      └─ List, Remove
 //

@@ -66,7 +66,7 @@ func (r *recovery) sync(ctx context.Context) error {
 // stamp, and tells the NameNode which of them follow.
 func (r *recovery) reopen(ctx context.Context, block *wire.LocatedBlock, length int64) (*datanode.Writer, *wire.ExtendedBlock, error) {
 	var failures []error
-	for range maxSyncAttempts {
+	for attempt := range maxSyncAttempts {
 		next, err := r.store.names.UpdateBlockForPipeline(ctx, &wire.UpdateBlockForPipelineRequest{Block: block.GetBlock(), ClientName: &r.file.holder})
 		if err != nil {
 			return nil, nil, err
@@ -76,7 +76,7 @@ func (r *recovery) reopen(ctx context.Context, block *wire.LocatedBlock, length 
 		stamped.NumBytes = proto.Uint64(uint64(length))
 		block.Token = next.GetToken()
 		w, refused := datanode.Connect(ctx, r.store.writing(r.file.holder), block, datanode.Setup{
-			Append: true, Length: length, NewStamp: stamped.GetGenerationStamp(),
+			Append: true, Again: attempt > 0, Length: length, NewStamp: stamped.GetGenerationStamp(),
 		})
 		if len(refused) == 0 {
 			if err := r.follow(ctx, block, stamped); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/talos-log/talos/hdfs/internal/datanode"
 	"github.com/talos-log/talos/hdfs/internal/namenode"
 	"github.com/talos-log/talos/hdfs/internal/wire"
 	"github.com/talos-log/talos/storage"
@@ -137,6 +138,7 @@ func (r *recovery) close(ctx context.Context) error {
 	for pause := closeFirst; ; pause = min(2*pause, closeMost) {
 		if time.Since(asked) > recoverAgain {
 			asked = time.Now()
+			r.halt(ctx)
 			closed, err := r.store.names.RecoverLease(ctx, r.file.path, r.file.holder)
 			if err != nil || closed {
 				return err
@@ -156,6 +158,18 @@ func (r *recovery) close(ctx context.Context) error {
 			r.store.log.Info("waiting for HDFS to close a segment: one of its DataNodes may be dead or stopped",
 				"segment", r.file.path, "since", time.Since(r.begun).Round(time.Second), "datanodes", r.nodes(ctx))
 		}
+	}
+}
+
+// halt ends the writer gently, so that all replicas take part in the recovery.
+// What it can't reach, the recovery ends.
+func (r *recovery) halt(ctx context.Context) {
+	blocks, err := r.store.names.GetBlockLocations(ctx, r.file.path)
+	if err != nil || blocks.GetLastBlock() == nil || blocks.GetIsLastBlockComplete() {
+		return
+	}
+	for _, one := range datanode.Halt(ctx, r.store.writing(r.file.holder), blocks.GetLastBlock()) {
+		r.store.log.Debug("the writer of a segment was not halted", "segment", r.file.path, "error", one)
 	}
 }
 

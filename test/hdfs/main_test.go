@@ -1,9 +1,9 @@
 package hdfs_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -55,7 +55,7 @@ func openStore(t *testing.T, store string) *hdfs.Store {
 	t.Helper()
 	u, err := url.Parse(store)
 	require.NoError(t, err)
-	s, err := hdfs.Open(t.Context(), u, hdfs.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s, err := hdfs.Open(t.Context(), u, hdfs.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -64,18 +64,25 @@ func openStore(t *testing.T, store string) *hdfs.Store {
 // contents reads a whole segment.
 func contents(t *testing.T, s storage.Store, id storage.ID) []byte {
 	t.Helper()
-	r, err := s.Open(t.Context(), id)
+	b, err := read(t.Context(), s, id)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, r.Close()) }()
-	size, err := r.Size(t.Context())
-	require.NoError(t, err)
-	b := make([]byte, size)
-	if size > 0 {
-		n, err := r.ReadAt(t.Context(), b, 0)
-		if !errors.Is(err, io.EOF) {
-			require.NoError(t, err)
-		}
-		require.Equal(t, int(size), n)
-	}
 	return b
+}
+
+// read is contents for any goroutine.
+func read(ctx context.Context, s storage.Store, id storage.ID) (b []byte, err error) {
+	r, err := s.Open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	size, err := r.Size(ctx)
+	if err != nil || size == 0 {
+		return nil, err
+	}
+	b = make([]byte, size)
+	if n, err := r.ReadAt(ctx, b, 0); int64(n) != size {
+		return nil, fmt.Errorf("%d of %d bytes: %w", n, size, err)
+	}
+	return b, nil
 }

@@ -1,6 +1,6 @@
 // Package datanode speaks the data transfer protocol (version 28) with the
 // DataNodes of one block: it writes a block (Writer) and reads one (Reads). It
-// knows nothing of files, leases or the NameNode, and does not repair a block: a
+// knows nothing of files, leases or the NameNode, and does not recover a block: a
 // Writer that failed is dead for good, and what to do then is its caller's matter.
 //
 // # Writing
@@ -28,6 +28,8 @@
 //  4. A packet with data begins on a chunk's edge: the bytes of a partial chunk are
 //     sent again with those that follow them. DataNodes store a wrong checksum
 //     without complaint for one that begins inside of a chunk and crosses its end.
+//  5. A packet that asks for a sync is alone on its connection: all before it are
+//     acknowledged, and nothing follows until it is. See cut for the reason.
 //
 // # Reading
 //
@@ -52,6 +54,10 @@
 //     sides.
 //
 // VisibleLength tells how much of a block that is still being written can be read.
-//  5. A packet that asks for a sync is alone on its connection: all before it are
-//     acknowledged, and nothing follows until it is. See cut for the reason.
+//
+// # Ending somebody else's writer
+//
+// Halt ends the writer of a block on all DataNodes, so that the replicas are fit for
+// a recovery. It is a courtesy: that the writer acknowledges nothing anymore is
+// for the recovery.
 package datanode

@@ -18,7 +18,10 @@ import (
 type Setup struct {
 	// Append opens a closed block of Length bytes under the generation stamp
 	// NewStamp, only to sync and finish it: it takes no data.
-	Append   bool
+	Append bool
+	// Again says that some of the DataNodes may have opened it already, under a
+	// stamp between the block's and NewStamp.
+	Again    bool
 	Length   int64
 	NewStamp uint64
 }
@@ -50,7 +53,12 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 		})
 	}
 	all.Wait()
-	if failed := w.failures(refused); len(failed) > 0 {
+	if failed := failures(refused); len(failed) > 0 {
+		for _, l := range w.legs {
+			if l != nil {
+				_ = l.conn.Close() // nothing was written
+			}
+		}
 		return nil, failed
 	}
 	for _, l := range w.legs {
@@ -61,17 +69,11 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 	return w, nil
 }
 
-// failures returns the errors among refused, having closed the other connections
-// if there are any.
-func (w *Writer) failures(refused []*NodeError) (failed []*NodeError) {
+// failures returns the errors among refused.
+func failures(refused []*NodeError) (failed []*NodeError) {
 	for _, one := range refused {
 		if one != nil {
 			failed = append(failed, one)
-		}
-	}
-	for _, l := range w.legs {
-		if len(failed) > 0 && l != nil {
-			_ = l.conn.Close() // nothing was written
 		}
 	}
 	return failed
@@ -114,6 +116,9 @@ func operation(c Config, block *wire.LocatedBlock, i int, s Setup) *wire.OpWrite
 		id = proto.CloneOf(id)
 		id.NumBytes = proto.Uint64(uint64(s.Length))
 		stage, stamp = wire.Stage_PIPELINE_SETUP_APPEND, s.NewStamp
+		if s.Again {
+			stage = wire.Stage_PIPELINE_SETUP_APPEND_RECOVERY
+		}
 	}
 	op := &wire.OpWriteBlock{
 		Header:           &wire.OperationHeader{Base: &wire.BaseHeader{Block: id, Token: block.GetToken()}, ClientName: &c.ClientName},

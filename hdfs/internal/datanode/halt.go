@@ -1,0 +1,54 @@
+package datanode
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/talos-log/talos/hdfs/internal/wire"
+)
+
+// Halt ends the writer of a block that is being written, whoever that is, on each
+// of its DataNodes, and returns those that did not do it: since they can't be
+// reached, or have no replica that is being written. It waits for all of them, and
+// for none longer than for a connection.
+//
+// Each replica then ends with what its DataNode had acknowledged, and DataNode and
+// disk agree on that. A block's recovery ends the writer too, but in whatever it
+// does: of a replica that is interrupted between the write of a packet and the note
+// of it, most of that time being the sync, the DataNode knows a length that is not
+// the file's, and no recovery takes it until the DataNode is restarted.
+//
+// It is the set-up of a pipeline recovery that goes no further, and under the same
+// generation stamp: the NameNode is not asked, and nothing else changes.
+func Halt(ctx context.Context, c Config, block *wire.LocatedBlock) []*NodeError {
+	c = c.withDefaults()
+	nodes := block.GetLocations()
+	refused := make([]*NodeError, len(nodes))
+	var all sync.WaitGroup
+	for i, node := range nodes {
+		all.Go(func() {
+			conn, _, err := open(ctx, c, Address(node, c.UseHostname), halting(c, block, i))
+			if err != nil {
+				refused[i] = &NodeError{Node: node, Err: err}
+				return
+			}
+			_ = conn.Close() // nothing was written
+		})
+	}
+	all.Wait()
+	return failures(refused)
+}
+
+// halting asks a DataNode to let somebody else go on behind what it acknowledged,
+// however much that is.
+func halting(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
+	op := operation(c, block, i, Setup{})
+	op.Stage = wire.Stage_PIPELINE_SETUP_STREAMING_RECOVERY.Enum()
+	op.MaxBytesReceived = proto.Uint64(maxBlock)
+	return op
+}
+
+// maxBlock is more than any replica has, in bytes.
+const maxBlock = 1 << 50
