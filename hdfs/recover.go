@@ -138,7 +138,7 @@ func (r *recovery) close(ctx context.Context) error {
 	for pause := closeFirst; ; pause = min(2*pause, closeMost) {
 		if time.Since(asked) > recoverAgain {
 			asked = time.Now()
-			r.halt(ctx)
+			r.outlive(ctx, r.halt(ctx))
 			closed, err := r.store.names.RecoverLease(ctx, r.file.path, r.file.holder)
 			if err != nil || closed {
 				return err
@@ -162,15 +162,17 @@ func (r *recovery) close(ctx context.Context) error {
 }
 
 // halt ends the writer gently, so that all replicas take part in the recovery.
-// What it can't reach, the recovery ends.
-func (r *recovery) halt(ctx context.Context) {
+// What it can't reach, and returns, the recovery ends.
+func (r *recovery) halt(ctx context.Context) []*datanode.NodeError {
 	blocks, err := r.store.names.GetBlockLocations(ctx, r.file.path)
 	if err != nil || blocks.GetLastBlock() == nil || blocks.GetIsLastBlockComplete() {
-		return
+		return nil
 	}
-	for _, one := range datanode.Halt(ctx, r.store.writing(r.file.holder), blocks.GetLastBlock()) {
+	refused := datanode.Halt(ctx, r.store.writing(r.file.holder), blocks.GetLastBlock())
+	for _, one := range refused {
 		r.store.log.Debug("the writer of a segment was not halted", "segment", r.file.path, "error", one)
 	}
+	return refused
 }
 
 // nodes are the DataNodes of the file's block, for the log.

@@ -439,10 +439,12 @@ func (x *DatanodeID) GetIpcPort() uint32 {
 }
 
 type DatanodeInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            *DatanodeID            `protobuf:"bytes,1,req,name=id" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    *DatanodeID            `protobuf:"bytes,1,req,name=id" json:"id,omitempty"`
+	// When the NameNode heard of it last, in milliseconds of a clock of the NameNode's own.
+	LastUpdateMonotonic *uint64 `protobuf:"varint,13,opt,name=last_update_monotonic,json=lastUpdateMonotonic" json:"last_update_monotonic,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *DatanodeInfo) Reset() {
@@ -480,6 +482,13 @@ func (x *DatanodeInfo) GetId() *DatanodeID {
 		return x.Id
 	}
 	return nil
+}
+
+func (x *DatanodeInfo) GetLastUpdateMonotonic() uint64 {
+	if x != nil && x.LastUpdateMonotonic != nil {
+		return *x.LastUpdateMonotonic
+	}
+	return 0
 }
 
 type LocatedBlock struct {
@@ -853,9 +862,10 @@ const file_talos_hdfs_proto_rawDesc = "" +
 	"\rdatanode_uuid\x18\x03 \x02(\tR\fdatanodeUuid\x12\x1b\n" +
 	"\txfer_port\x18\x04 \x02(\rR\bxferPort\x12\x1b\n" +
 	"\tinfo_port\x18\x05 \x02(\rR\binfoPort\x12\x19\n" +
-	"\bipc_port\x18\x06 \x02(\rR\aipcPort\";\n" +
+	"\bipc_port\x18\x06 \x02(\rR\aipcPort\"o\n" +
 	"\fDatanodeInfo\x12+\n" +
-	"\x02id\x18\x01 \x02(\v2\x1b.talos.hdfs.wire.DatanodeIDR\x02id\"\xc5\x02\n" +
+	"\x02id\x18\x01 \x02(\v2\x1b.talos.hdfs.wire.DatanodeIDR\x02id\x122\n" +
+	"\x15last_update_monotonic\x18\r \x01(\x04R\x13lastUpdateMonotonic\"\xc5\x02\n" +
 	"\fLocatedBlock\x124\n" +
 	"\x05block\x18\x01 \x02(\v2\x1e.talos.hdfs.wire.ExtendedBlockR\x05block\x12\x16\n" +
 	"\x06offset\x18\x02 \x02(\x04R\x06offset\x12;\n" +
