@@ -38,7 +38,8 @@ const (
 // Options are what a Store may be told beside its URL.
 type Options struct {
 	Logger *slog.Logger
-	// ReadOnly opens a store for looking: nothing is checked or made at the start.
+	// ReadOnly opens a store for looking: its folder must be there, and nothing is
+	// made.
 	ReadOnly bool
 	// AtStep is called within Create and Seal when a step is done; nil: it isn't.
 	// Tests stop the process there.

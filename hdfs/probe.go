@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/talos-log/talos/hdfs/internal/namenode"
 	"github.com/talos-log/talos/hdfs/internal/wire"
 	"github.com/talos-log/talos/talos"
 )
@@ -42,6 +43,18 @@ func (s *Store) prove(ctx context.Context) error {
 	}
 	if err := s.probe(ctx, s.minReplicas); err != nil {
 		return s.explain("write a probe below", s.root, err)
+	}
+	return nil
+}
+
+// find shows that the root is there.
+func (s *Store) find(ctx context.Context) error {
+	_, err := s.names.GetFileInfo(ctx, s.root)
+	if errors.Is(err, namenode.ErrNotFound) {
+		return userError(talos.StoreUnavailable, "look", s.root, "there is no such folder: check the path, as the node's --store has it", err)
+	}
+	if err != nil {
+		return s.explain("look", s.root, err)
 	}
 	return nil
 }

@@ -58,10 +58,12 @@ func Open(ctx context.Context, u *url.URL, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := newStore(c, o)
-	if !o.ReadOnly {
-		if err := s.prove(ctx); err != nil {
-			return nil, fmt.Errorf("open %s: %w", u.Redacted(), joinClose(err, s))
-		}
+	open := s.prove
+	if o.ReadOnly {
+		open = s.find
+	}
+	if err := open(ctx); err != nil {
+		return nil, fmt.Errorf("open %s: %w", u.Redacted(), joinClose(err, s))
 	}
 	return s, nil
 }
@@ -92,7 +94,7 @@ func newStore(c config, o Options) *Store {
 		ClientName: s.client, User: c.user, UseHostname: c.useHostname, OnFailover: s.failover,
 	})
 	s.open = newOpenSegments(c.openSegments, s.metrics)
-	s.upkeep = &upkeep{store: s, first: cmp.Or(o.ProbePause, probeFirst)}
+	s.upkeep = &upkeep{store: s, first: cmp.Or(o.ProbePause, probeFirst), probe: s.probeAll}
 	return s
 }
 

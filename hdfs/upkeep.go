@@ -22,6 +22,8 @@ type upkeep struct {
 	store *Store
 	// first is the first pause between two probes.
 	first time.Duration
+	// probe is an error unless there are DataNodes for all replicas.
+	probe func() error
 
 	mu      sync.Mutex // guards running
 	running bool
@@ -38,7 +40,7 @@ func (u *upkeep) watch() {
 }
 
 func (u *upkeep) run() {
-	for pause := u.first; ; pause = min(2*pause, probeMost) {
+	for pause := u.first; ; {
 		select {
 		case <-time.After(pause):
 		case <-u.store.ctx.Done():
@@ -49,8 +51,10 @@ func (u *upkeep) run() {
 		}
 		if err := u.probe(); err != nil {
 			u.store.log.Info("segments still have fewer replicas than wanted", "wanted", u.store.replication, "reason", err)
+			pause = min(2*pause, probeMost)
 			continue
 		}
+		pause = u.first
 		u.store.log.Info("enough DataNodes again: segments are rolled to get all replicas", "segments", u.store.open.rollDegraded())
 	}
 }
@@ -63,8 +67,9 @@ func (u *upkeep) idle() bool {
 	return !u.running
 }
 
-func (u *upkeep) probe() error {
-	ctx, cancel := context.WithTimeout(u.store.ctx, probeTimeout)
+// probeAll probes for DataNodes for all replicas.
+func (s *Store) probeAll() error {
+	ctx, cancel := context.WithTimeout(s.ctx, probeTimeout)
 	defer cancel()
-	return u.store.probe(ctx, u.store.replication)
+	return s.probe(ctx, s.replication)
 }

@@ -1,0 +1,39 @@
+package hdfs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// DataNodes that fail again and again must not make their return be noticed ever
+// later: after a success the next probe comes soon again.
+func TestAfterASuccessProbesComeSoonAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &Store{log: slog.New(slog.DiscardHandler), open: newOpenSegments(10, newMetrics()), ctx: ctx}
+		outcomes := []error{errors.New("two of three"), errors.New("two of three"), nil, nil, nil}
+		begun := time.Now()
+		var at []time.Duration
+		u := &upkeep{store: s, first: probeFirst}
+		u.probe = func() error {
+			at = append(at, time.Since(begun))
+			// The next one lacks a replica as well.
+			time.AfterFunc(time.Second, func() { s.open.enter(true) })
+			if len(at) == len(outcomes) {
+				cancel()
+			}
+			return outcomes[len(at)-1]
+		}
+		s.open.enter(true)
+		u.watch()
+		s.work.Wait()
+		soon := probeFirst
+		require.Equal(t, []time.Duration{soon, 3 * soon, 7 * soon, 8 * soon, 9 * soon}, at)
+	})
+}
