@@ -17,6 +17,10 @@ import (
 
 func TestMain(m *testing.M) {
 	code := minio.Main(m)
+	if err := released.Remove(); err != nil {
+		println(err.Error())
+		code = 1
+	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			println(err.Error())
