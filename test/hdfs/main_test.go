@@ -1,13 +1,16 @@
 package hdfs_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,12 +56,46 @@ func storeURL(t *testing.T, c *hadoop.Cluster) string {
 
 func openStore(t *testing.T, store string) *hdfs.Store {
 	t.Helper()
-	u, err := url.Parse(store)
-	require.NoError(t, err)
-	s, err := hdfs.Open(t.Context(), u, hdfs.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	return openWith(t, store, &warnings{}, hdfs.Options{})
+}
+
+// openWith opens a store whose warnings can be looked at.
+func openWith(t *testing.T, store string, logs *warnings, o hdfs.Options) *hdfs.Store {
+	t.Helper()
+	o.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), logs), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, err := open(t, store, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
+}
+
+func open(t *testing.T, store string, o hdfs.Options) (*hdfs.Store, error) {
+	t.Helper()
+	u, err := url.Parse(store)
+	require.NoError(t, err)
+	return hdfs.Open(t.Context(), u, o)
+}
+
+// warnings keeps the log lines of level Warn.
+type warnings struct {
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+// Write takes one line, as a slog handler writes it.
+func (w *warnings) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if bytes.Contains(line, []byte("level=WARN")) {
+		w.lines = append(w.lines, string(line))
+	}
+	return len(line), nil
+}
+
+func (w *warnings) all() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.lines, "")
 }
 
 // contents reads a whole segment.
