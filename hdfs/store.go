@@ -3,6 +3,7 @@ package hdfs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -154,7 +155,8 @@ func (s *Store) Remove(ctx context.Context, id storage.ID) error {
 	if err := check(ctx, id.Validate()); err != nil {
 		return err
 	}
-	if _, err := s.names.Delete(ctx, s.path(id), false); err != nil {
+	// A path below a file is none, too.
+	if _, err := s.names.Delete(ctx, s.path(id), false); err != nil && !errors.Is(err, namenode.ErrNotFound) {
 		return s.explain("remove", s.path(id), err)
 	}
 	s.removeEmpty(ctx, id.Folder)

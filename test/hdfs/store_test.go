@@ -3,11 +3,24 @@ package hdfs_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/storagetest"
+	"github.com/talos-log/talos/talos"
 )
 
 func TestTheStoreKeepsTheContract(t *testing.T) {
 	cluster := running(t)
 	storagetest.Run(t, func(t *testing.T) storage.Store { return openStore(t, storeURL(t, cluster)) })
+}
+
+// A path below a file leads nowhere: NameNodes have an error of their own for that.
+func TestRemoveOfWhatIsBelowAFileSucceeds(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	s := openStore(t, root)
+	g := create(t, s, root, "file", talos.Sync)
+	require.NoError(t, s.Remove(t.Context(), storage.ID{Folder: "segments/file", Name: "below"}))
+	g.mustAppend(10)
 }

@@ -1,0 +1,65 @@
+package hdfs_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/talos-log/talos/storage"
+	"github.com/talos-log/talos/talos"
+)
+
+// All DataNodes die at once, in the middle of appends of random sizes. (The disks
+// keep what was only written, too: that a sync is asked for is tested beside the
+// writer.)
+func TestAllDataNodesAreKilledAndStartedAgain(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	s := openStore(t, root)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var segments []*segment
+	var broken []<-chan error
+	for n := range 4 {
+		random := rand.New(rand.NewPCG(seed, uint64(n)))
+		g := create(t, s, root, fmt.Sprintf("segment-%d", n), talos.Sync)
+		segments = append(segments, g)
+		broken = append(broken, inBackground(func() error { return g.fill(func() int { return random.IntN(100_000) }) }))
+	}
+	for _, g := range segments {
+		g.await(1 << 20)
+	}
+	var dying sync.WaitGroup
+	for _, d := range cluster.DataNodes() {
+		dying.Go(func() { d.Kill(t) })
+	}
+	dying.Wait()
+	for _, one := range broken {
+		require.ErrorIs(t, <-one, storage.ErrDead)
+	}
+	cluster.Restore(t)
+	for _, g := range segments {
+		g.mustRecover(s)
+	}
+}
+
+// The NameNode dies while segments are written: appends don't need it, and what it
+// must be told waits until it is back.
+func TestTheNameNodeIsStartedAgain(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	s := openStore(t, root)
+	sealed, recovered := create(t, s, root, "sealed", talos.Sync), create(t, s, root, "recovered", talos.Sync)
+	cluster.NameNode().Kill(t)
+	sealed.mustAppend(5000)
+	recovered.mustAppend(5000)
+	sealing := inBackground(func() error { return sealed.appender.Seal(t.Context()) })
+	cluster.Restore(t)
+	require.NoError(t, <-sealing)
+	recovered.mustAppend(5000)
+	require.EqualValues(t, sealed.ackedBytes(), sealed.mustRecover(s).Size)
+	require.EqualValues(t, recovered.ackedBytes(), recovered.mustRecover(openStore(t, root)).Size)
+}
