@@ -21,9 +21,10 @@
 // which goes through all interleavings of a few calls. This package draws long
 // random histories over every store instead.
 //
-// The test of this package draws them with pgregory.net/rapid. A failure prints
-// the shrunk list of steps and the seed; the flag -rapid.seed repeats it. A long
-// run, which prints what it covered:
+// Package histories below draws them with pgregory.net/rapid, for the test of this
+// package and, over HDFS, for one of test/hdfs. A failure prints the shrunk list of
+// steps and the seed; the flag -rapid.seed repeats it. A long run, which prints what
+// it covered:
 //
 //	go test ./test/model -rapid.checks=20000 -rapid.steps=100 -timeout=0 -v
 //

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"crypto/rand"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,21 +13,38 @@ import (
 	"github.com/talos-log/talos/storage/mem"
 	"github.com/talos-log/talos/storage/s3"
 	"github.com/talos-log/talos/test/minio"
+	"github.com/talos-log/talos/test/model/histories"
+	"go.uber.org/goleak"
 )
 
-// kind is a store that the histories are drawn over.
-type kind struct {
-	name string
-	// virtual: it runs in a synctest bubble, so that minutes pass at once and a step
-	// is taken only when nothing moves anymore. Otherwise steps and all that they
-	// cause run at the same time, which finds other things.
-	virtual bool
-	// open returns an empty store, and what removes it again.
-	open func(require.TestingT) (storage.Store, func())
+func TestMain(m *testing.M) {
+	code := minio.Main(m)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
-// kinds is the one list of stores; each must hold all promises.
-func kinds(t *testing.T) []kind {
+func TestRandomHistoriesKeepEveryPromise(t *testing.T) {
+	for _, k := range kinds(t) {
+		t.Run(k.Name, func(t *testing.T) {
+			t.Parallel()
+			histories.Draw(t, k)
+		})
+	}
+}
+
+// slower is how many times fewer histories are drawn over a slow store.
+const slower = 4
+
+func TestRandomHistoriesOverS3KeepEveryPromise(t *testing.T) {
+	histories.DrawFewer(t, objects(t), slower)
+}
+
+// kinds is the list of stores that need no other process; each must hold all
+// promises.
+func kinds(t *testing.T) []histories.Kind {
 	files := func(r require.TestingT) (storage.Store, func()) {
 		root := filepath.Join(t.TempDir(), rand.Text())
 		s, err := local.Open(root, local.Options{FS: unsynced{}})
@@ -34,18 +52,18 @@ func kinds(t *testing.T) []kind {
 		return s, func() { require.NoError(r, os.RemoveAll(root)) }
 	}
 	memory := func(require.TestingT) (storage.Store, func()) { return mem.New(), func() {} }
-	return []kind{
-		{"mem", true, memory},
-		{"mem in real time", false, memory},
-		{"local", true, files},
-		{"local in real time", false, files},
+	return []histories.Kind{
+		{Name: "mem", Virtual: true, Open: memory},
+		{Name: "mem in real time", Open: memory},
+		{Name: "local", Virtual: true, Open: files},
+		{Name: "local in real time", Open: files},
 	}
 }
 
 // objects is the S3 store over a real server, where each step takes milliseconds.
-func objects(t *testing.T) kind {
+func objects(t *testing.T) histories.Kind {
 	bucket := minio.ForTest(t)
-	return kind{"s3 in real time", false, func(r require.TestingT) (storage.Store, func()) {
+	return histories.Kind{Name: "s3 in real time", Open: func(r require.TestingT) (storage.Store, func()) {
 		u := *bucket
 		u.Path += "/" + rand.Text()
 		s, err := s3.Open(t.Context(), &u, s3.Options{ReadOnly: true}) // leaves the probe out

@@ -1,16 +1,12 @@
-package model_test
+package histories
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
-	"testing"
 	"testing/synctest"
 	"time"
 
@@ -18,20 +14,9 @@ import (
 	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
-	"github.com/talos-log/talos/test/minio"
 	"github.com/talos-log/talos/test/model"
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
-
-func TestMain(m *testing.M) {
-	code := minio.Main(m)
-	if err := goleak.Find(); code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
 
 const (
 	// maxNodes bounds the nodes that believe that they own the partition.
@@ -40,44 +25,8 @@ const (
 	patience = 60 * time.Second
 )
 
-func TestRandomHistoriesKeepEveryPromise(t *testing.T) {
-	for _, k := range kinds(t) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			draw(t, k)
-		})
-	}
-}
-
-// slower is how many times fewer histories are drawn over a slow store.
-const slower = 4
-
-func TestRandomHistoriesOverS3KeepEveryPromise(t *testing.T) {
-	checks := flag.Lookup("rapid.checks")
-	all := checks.Value.String()
-	n, err := strconv.Atoi(all)
-	require.NoError(t, err)
-	require.NoError(t, checks.Value.Set(strconv.Itoa(max(n/slower, 1))))
-	defer func() { require.NoError(t, checks.Value.Set(all)) }()
-	draw(t, objects(t))
-}
-
-// draw draws histories over a store, and logs what they covered.
-func draw(t *testing.T, k kind) {
-	covered := map[string]int{}
-	rapid.Check(t, func(rt *rapid.T) {
-		history := func(rt *rapid.T) { run(rt, k, covered) }
-		if k.virtual {
-			rapid.SyncTest(rt, history)
-		} else {
-			history(rt)
-		}
-	})
-	t.Logf("covered:\n%s", model.Report(covered))
-}
-
 // run is one history.
-func run(rt *rapid.T, k kind, covered map[string]int) {
+func run(rt *rapid.T, k Kind, covered map[string]int) {
 	w := newWorld(rt, k)
 	defer w.close()
 	w.openOne(rt)
@@ -126,8 +75,8 @@ type node struct {
 	owner  *model.Owner
 }
 
-func newWorld(rt *rapid.T, k kind) *world {
-	store, remove := k.open(rt)
+func newWorld(rt *rapid.T, k Kind) *world {
+	store, remove := k.Open(rt)
 	config := talos.TopicConfig{
 		SegmentBytes:    rapid.SampledFrom([]int64{0, 1, 10_000, 1 << 20}).Draw(rt, "segment bytes"),
 		SegmentMillis:   rapid.SampledFrom([]int64{0, 0, 1000}).Draw(rt, "segment age"),
@@ -135,7 +84,7 @@ func newWorld(rt *rapid.T, k kind) *world {
 		RetentionBytes:  rapid.SampledFrom([]int64{0, 0, 1, 100_000}).Draw(rt, "retention bytes"),
 	}
 	w := &world{
-		store: store, remove: remove, virtual: k.virtual, record: model.NewRecord(), model: model.New(config), next: &model.Faults{},
+		store: store, remove: remove, virtual: k.Virtual, record: model.NewRecord(), model: model.New(config), next: &model.Faults{},
 		topic: talos.Topic{Name: "modeled", ID: talos.TopicID{1}, Partitions: 1, Config: config},
 	}
 	for range 3 {
