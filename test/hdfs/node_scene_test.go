@@ -38,7 +38,7 @@ func timed(t *testing.T) {
 }
 
 // metric reads a number from the node's /metrics.
-func metric(t *testing.T, n *process.Node, name string) float64 {
+func pageMetric(t *testing.T, n *process.Node, name string) float64 {
 	t.Helper()
 	value, err := readMetric(t.Context(), n, name)
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func awaitAllReplicas(s *scene.Scene, c *hadoop.Cluster) {
 	s.T.Helper()
 	c.Restore(s.T)
 	s.Await("segments don't get their replicas back", func() bool {
-		return metric(s.T, s.Node, "talos_hdfs_degraded_segments") == 0
+		return pageMetric(s.T, s.Node, "talos_hdfs_degraded_segments") == 0
 	})
 }
 
