@@ -68,6 +68,10 @@ func (s *Store) createFile(ctx context.Context, path string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
+	if !marked(status) {
+		return file{}, userError(talos.InvalidConfig, "create", path,
+			"the NameNode does not keep a file's sticky bit, by which Talos knows what is not synced yet", nil)
+	}
 	return file{path: path, holder: s.client, id: status.GetFileId()}, nil
 }
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/talos-log/talos/hdfs/internal/datanode"
+	"github.com/talos-log/talos/hdfs/internal/namenode"
 	"github.com/talos-log/talos/hdfs/internal/wire"
 )
 
@@ -30,16 +33,15 @@ func (r *recovery) sync(ctx context.Context) error {
 	if length == 0 {
 		return nil
 	}
-	opened, err := r.store.names.Append(ctx, &wire.AppendRequest{
-		Src: &r.file.path, ClientName: &r.file.holder, Flag: proto.Uint32(uint32(wire.CreateFlag_APPEND)),
-	})
+	opened, err := r.append(ctx)
 	if err != nil {
 		return err
 	}
 	block := opened.GetBlock()
 	if block == nil {
-		return nil // the block is full, so a writer has synced and ended it
+		return fmt.Errorf("its block is full with %d bytes, which no segment's is: another program wrote it", length)
 	}
+	r.leaveOutLaggards(block)
 	r.file.id = status.GetFileId()
 	w, stamped, err := r.reopen(ctx, block, length)
 	if err != nil {
@@ -56,10 +58,42 @@ func (r *recovery) sync(ctx context.Context) error {
 		err = w.Finish(ctx)
 	}
 	w.Abandon()
+	if errors.Is(err, datanode.ErrLaggard) {
+		r.laggards = append(r.laggards, w.Culprits()...)
+		r.store.blame(w)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSyncBroken, err)
 	}
 	return complete(ctx, r.store.names, r.file, stamped, length)
+}
+
+// append opens the file for append. After a lease recovery the file is closed
+// before the DataNodes have reported the block, and can't be opened until one has.
+func (r *recovery) append(ctx context.Context) (*wire.AppendResponse, error) {
+	for pause := completeFirst; ; pause = min(2*pause, completeMost) {
+		opened, err := r.store.names.Append(ctx, &wire.AppendRequest{
+			Src: &r.file.path, ClientName: &r.file.holder, Flag: proto.Uint32(uint32(wire.CreateFlag_APPEND)),
+		})
+		if !errors.Is(err, namenode.ErrNotYet) {
+			return opened, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+	}
+}
+
+// leaveOutLaggards takes those out of a block's locations that did not sync in an
+// earlier round, as long as others remain.
+func (r *recovery) leaveOutLaggards(block *wire.LocatedBlock) {
+	for _, node := range r.laggards {
+		if len(block.GetLocations()) > 1 {
+			without(block, node)
+		}
+	}
 }
 
 // reopen connects to the replicas of a closed block under a new generation
@@ -85,9 +119,17 @@ func (r *recovery) reopen(ctx context.Context, block *wire.LocatedBlock, length 
 			}
 			return w, stamped, nil
 		}
+		late := false
 		for _, one := range refused {
 			failures = append(failures, one)
 			without(block, one.Node)
+			late = late || errors.Is(one, context.DeadlineExceeded) || errors.Is(one, os.ErrDeadlineExceeded)
+		}
+		if late && !r.waited {
+			// A replica that is left out is removed by HDFS, so one that may only be slow
+			// gets another round.
+			r.waited = true
+			break
 		}
 		if len(block.GetLocations()) == 0 {
 			break

@@ -50,7 +50,13 @@ func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error
 // begin again.
 func (s *Store) join(ctx context.Context, path string) (int64, error) {
 	for {
-		result := s.recovering.DoChan(path, func() (any, error) { return s.recover(ctx, path) })
+		result := s.recovering.DoChan(path, func() (any, error) {
+			size, err := s.recover(ctx, path)
+			if err != nil && ctx.Err() != nil {
+				err = fmt.Errorf("%w: %w", err, ctx.Err()) // its cause may be anything
+			}
+			return size, err
+		})
 		select {
 		case r := <-result:
 			if r.Err != nil && r.Shared && ctx.Err() == nil && isContextError(r.Err) {
@@ -106,6 +112,10 @@ type recovery struct {
 	begun time.Time
 	// acted is set once something was changed.
 	acted bool
+	// laggards are DataNodes that took a sync and did not end it; waited is set once
+	// a round was given to DataNodes that were late to connect.
+	laggards []*wire.DatanodeInfo
+	waited   bool
 }
 
 // look asks first whether the file is closed, and then for the mark: in the

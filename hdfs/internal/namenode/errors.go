@@ -30,6 +30,8 @@ var (
 	ErrTooFewNodes = errors.New("too few DataNodes can take a block")
 	// ErrStandby: none of the NameNodes is the active one.
 	ErrStandby = errors.New("the NameNode is not the active one")
+	// ErrNotYet: the NameNode waits for the DataNodes' reports of a block.
+	ErrNotYet = errors.New("the NameNode has not heard of the file's last block yet")
 	// ErrUnavailable: the call got no answer, though it was repeated. It may
 	// succeed later; whether it was carried out is unknown.
 	ErrUnavailable = errors.New("the NameNode can't be reached")
@@ -76,6 +78,9 @@ func kindOf(e *rpc.RemoteError) error {
 	switch {
 	case strings.Contains(e.Line(), "minReplication nodes"):
 		return ErrTooFewNodes
+	case strings.Contains(e.Line(), "is not sufficiently replicated yet"), // closed by a recovery
+		strings.Contains(e.Line(), "is COMMITTED but not COMPLETE"): // closed by its writer
+		return ErrNotYet
 	case strings.Contains(e.Line(), "is not under construction"), // closed
 		strings.Contains(e.Line(), "but not UNDER_CONSTRUCTION"): // being recovered or closed
 		return ErrLease

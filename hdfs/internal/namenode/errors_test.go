@@ -12,7 +12,7 @@ import (
 
 // allKinds are those that exceptions can have.
 var allKinds = []error{
-	ErrNotFound, ErrExists, ErrBeingCreated, ErrLease, ErrSafeMode, ErrPermission, ErrNotEmpty, ErrTooFewNodes, ErrStandby, ErrUnavailable,
+	ErrNotFound, ErrExists, ErrBeingCreated, ErrLease, ErrSafeMode, ErrPermission, ErrNotEmpty, ErrTooFewNodes, ErrNotYet, ErrStandby, ErrUnavailable,
 }
 
 func TestExceptionsHaveKinds(t *testing.T) {
@@ -33,6 +33,7 @@ func TestExceptionsHaveKinds(t *testing.T) {
 		{"org.apache.hadoop.fs.PathIsNotEmptyDirectoryException", "`/a is non empty': Directory is not empty", ErrNotEmpty},
 		{"java.io.IOException", "File /a could only be written to 0 of the 1 minReplication nodes. There are 0 datanode(s) running", ErrTooFewNodes},
 		{"java.io.IOException", "blk_1 does not exist or is not under construction null", ErrLease},
+		{"java.io.IOException", "append: lastBlock=blk_1_2 of src=/a is not sufficiently replicated yet.", ErrNotYet},
 		{"java.io.IOException", "something else\n\tat minReplication nodes", nil},
 		{"java.lang.NullPointerException", "", nil},
 	} {
