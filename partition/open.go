@@ -41,7 +41,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		rng:   talos.OffsetRange{Start: rec.Start.Offset, End: l.acked},
 		epoch: rec.Epoch, chain: chain, newest: l.lastTime, changed: make(chan struct{}),
 	})
-	l.retention.looked = time.Now()
+	l.retention.looked, l.retention.spread = time.Now(), spreadOf(l.id)
 	l.planRetention()
 	level := slog.LevelInfo
 	if len(chain) == 0 {

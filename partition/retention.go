@@ -3,13 +3,16 @@ package partition
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"hash/fnv"
 	"time"
+
+	"github.com/talos-log/talos/talos"
 )
 
 const (
 	// retainInterval is the least time from one look for what has expired to the
-	// next; up to as much again, at random, keeps partitions from looking together.
+	// next; up to as much again, another time for each partition, keeps them from
+	// looking together.
 	retainInterval = 30 * time.Second
 	// retainRetry is how much longer the next look waits after a failed one.
 	retainRetry = 5 * time.Minute
@@ -27,6 +30,8 @@ type retention struct {
 	looked time.Time
 	// learning tells that the age of the oldest segments is being read.
 	learning bool
+	// spread is how much later than others the partition looks.
+	spread time.Duration
 }
 
 // planRetention says when to look next.
@@ -39,18 +44,30 @@ func (l *Log) planRetention() {
 	if least := l.retention.looked.Add(retainInterval); at.Before(least) {
 		at = least
 	}
-	l.retention.at = at.Add(rand.N(retainInterval))
+	l.retention.at = at.Add(l.retention.spread)
+}
+
+// spreadOf is the same for a partition whoever opens it, so that what a log does
+// depends on nothing but what it is told.
+func spreadOf(id talos.PartitionID) time.Duration {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id.String())) // it never fails
+	return time.Duration(h.Sum64() % uint64(retainInterval))
 }
 
 // expiry is when the oldest segment can go; zero if there is no such time, and
 // now if that must be found out.
 func (l *Log) expiry(v *view) time.Time {
 	keepFor, keepBytes := l.topic.Retention(), l.topic.RetentionBytes
+	first := 0
+	if len(v.chain) > 1 {
+		first, _ = locate(v.chain, l.rec.Start.Offset, l.acked)
+	}
 	switch n := len(v.chain); {
 	case n == 0 || n == 1 && (keepFor == 0 || v.chain[0].name.Base == l.acked):
 		return time.Time{}
-	case n > 1 && v.chain[1].name.Base <= l.rec.Start.Offset:
-		return time.Now()
+	case v.chain[0].name.Base < v.chain[first].name.Base:
+		return time.Now() // records were deleted that a segment could not go with then
 	case n > 1 && keepBytes > 0 && v.bytes()-l.sizeOf(v.chain[0]) >= keepBytes:
 		return time.Now()
 	case keepFor == 0:
