@@ -10,7 +10,7 @@ cat <<EOF
 MinIO on $address, data in $data, until Ctrl-C. In another terminal:
 
 export AWS_ACCESS_KEY_ID=$MINIO_ROOT_USER AWS_SECRET_ACCESS_KEY=$MINIO_ROOT_PASSWORD
-bin/talos dev --store 's3://talos/demo?endpoint=http://$address'
+bin/talos dev --data ${data%/*}/on-s3 --store 's3://talos/demo?endpoint=http://$address'
 
 EOF
 exec "$minio" server --quiet --address "$address" "$data"
