@@ -2,7 +2,6 @@ package hdfs_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -99,7 +98,7 @@ type member struct {
 
 func newPair(t *testing.T, store string) *pair {
 	t.Helper()
-	etcd, err := embedded.Start(t.Context(), filepath.Join(t.TempDir(), "etcd"), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	etcd, err := embedded.Start(t.Context(), filepath.Join(t.TempDir(), "etcd"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, etcd.Close()) })
 	t.Cleanup(func() { require.NoError(t, instrumented.Remove()) })
