@@ -155,8 +155,8 @@ func (v *validator) etcd() {
 	v.need(e.User != "" || !hasPassword, "a password for etcd is set, but no etcd.user")
 	v.need((e.TLS.Certificate == "") == (e.TLS.Key == ""), "etcd.tls.certificate and etcd.tls.key go together: set both, or none")
 	v.need(e.TLS.Certificate == "" || e.TLS.CA != "", "etcd.tls.certificate needs etcd.tls.ca")
-	v.need(e.SessionTTL >= time.Second && e.SessionTTL%time.Second == 0, "etcd.session_ttl is %v: want whole seconds, at least 1s", e.SessionTTL)
 	v.need(e.DialTimeout >= minTime, "etcd.dial_timeout is %v: want at least %v", e.DialTimeout, minTime)
+	v.need(e.SessionTTL >= time.Second && e.SessionTTL%time.Second == 0, "etcd.session_ttl is %v: want whole seconds, at least 1s", e.SessionTTL)
 	if _, err := e.password(); err != nil {
 		v.need(false, "etcd.password_file: %w", err)
 	}
