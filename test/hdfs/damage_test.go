@@ -39,7 +39,7 @@ func TestAFlippedByteIsFound(t *testing.T) {
 				require.Equal(t, string(g.sent), string(contents(t, s, g.id)))
 				return metric(t, s, failovers, "checksum") > 0
 			}, patience, glance)
-			require.EqualValues(t, 1, metric(t, s, failovers, "checksum"), "the damaged replica comes last from then on")
+			require.Equal(t, 1, metric(t, s, failovers, "checksum"), "the damaged replica comes last from then on")
 
 			flip(t, cluster, b, 1)
 			flip(t, cluster, b, 2)

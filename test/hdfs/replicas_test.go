@@ -44,7 +44,7 @@ func TestADataNodeDiesAndComesBack(t *testing.T) {
 	require.NotContains(t, second.block(cluster).DataNodes, dead)
 	require.Len(t, second.block(cluster).DataNodes, 2)
 	require.Contains(t, logs.all(), "segment has fewer replicas than wanted")
-	require.EqualValues(t, 1, metric(t, s, degraded, ""))
+	require.Equal(t, 1, metric(t, s, degraded, ""))
 
 	t.Run("what it wrote is recovered by two at once", func(t *testing.T) {
 		recoverByTwo(t, first, s, openWith(t, root, logs, hdfs.Options{ReadOnly: true}))

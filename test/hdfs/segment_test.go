@@ -134,7 +134,7 @@ func (g *segment) block(c *hadoop.Cluster) hadoop.Block {
 
 // metric is the value of a counter or gauge, whose label has that value if there is
 // one.
-func metric(t *testing.T, s *hdfs.Store, name, label string) float64 {
+func metric(t *testing.T, s *hdfs.Store, name, label string) int {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	require.NoError(t, registry.Register(s))
@@ -143,7 +143,7 @@ func metric(t *testing.T, s *hdfs.Store, name, label string) float64 {
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			if family.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
-				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+				return int(m.GetGauge().GetValue() + m.GetCounter().GetValue())
 			}
 		}
 	}
