@@ -30,8 +30,8 @@ func (r *recovery) sync(ctx context.Context) error {
 		return err
 	}
 	length := int64(status.GetLength())
-	if length == 0 {
-		return nil
+	if length == 0 || !marked(status) {
+		return nil // nothing to sync, or somebody else has done it meanwhile
 	}
 	opened, err := r.append(ctx)
 	if err != nil {

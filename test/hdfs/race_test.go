@@ -24,7 +24,7 @@ const (
 	// raceRounds is how many writers of a kind are recovered, racesAtOnce of them at
 	// a time.
 	raceRounds  = 20
-	racesAtOnce = 4
+	racesAtOnce = 6
 	// raceDelay is the most that a writer appends before that.
 	raceDelay = 300 * time.Millisecond
 	// raceLimit is where a recovery counts as one that does not end.

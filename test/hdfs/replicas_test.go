@@ -161,6 +161,9 @@ func TestADataNodeDiesBetweenTheCloseAndTheMark(t *testing.T) {
 			root := storeURL(t, cluster)
 			s := openStore(t, root)
 			w := startWriter(t, root, life{"closed", afterFileClosed, talos.Sync})
+			// The NameNode hears of the replicas one by one.
+			file := filePath(t, root, writerFolder, "closed")
+			require.Eventually(t, func() bool { return len(cluster.Blocks(t, file)[0].DataNodes) == 3 }, patience, glance)
 			lose(cluster.DataNodes()[1], t)
 			begun := time.Now()
 			info, err := s.Recover(t.Context(), storage.ID{Folder: writerFolder, Name: "closed"})

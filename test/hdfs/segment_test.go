@@ -42,17 +42,24 @@ type segment struct {
 // create makes a segment of a store whose URL is root.
 func create(t *testing.T, s *hdfs.Store, root, name string, d talos.Durability) *segment {
 	t.Helper()
-	u, err := url.Parse(root)
-	require.NoError(t, err)
 	g := &segment{
 		t: t, store: s, id: storage.ID{Folder: "segments", Name: name}, sent: []byte("head of " + name + ";"),
-		file: path.Join(u.Path, "segments", name),
+		file: filePath(t, root, "segments", name),
 	}
 	g.acked = len(g.sent)
+	var err error
 	g.appender, err = s.Create(t.Context(), g.id, bytes.Clone(g.sent), d)
 	require.NoError(t, err)
 	t.Cleanup(g.appender.Abandon)
 	return g
+}
+
+// filePath is where a segment lies in HDFS.
+func filePath(t *testing.T, root, folder, name string) string {
+	t.Helper()
+	u, err := url.Parse(root)
+	require.NoError(t, err)
+	return path.Join(u.Path, folder, name)
 }
 
 // append adds so many bytes, and returns what becomes of them.

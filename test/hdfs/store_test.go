@@ -12,7 +12,12 @@ import (
 
 func TestTheStoreKeepsTheContract(t *testing.T) {
 	cluster := running(t)
-	storagetest.Run(t, func(t *testing.T) storage.Store { return openStore(t, storeURL(t, cluster)) })
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		t.Helper()
+		// Recoveries mostly wait for heartbeats.
+		t.Parallel()
+		return openStore(t, storeURL(t, cluster))
+	})
 }
 
 // A path below a file leads nowhere: NameNodes have an error of their own for that.
