@@ -72,6 +72,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	})
 	t.Run("a user without permission", func(t *testing.T) {
 		t.Parallel()
+		openStore(t, cluster.URL()+"/not-yours")
 		root := strings.Replace(cluster.URL(), "hdfs://", "hdfs://stranger@", 1) + "/not-yours"
 		err := useless(t, root, hdfs.Options{})
 		require.ErrorIs(t, err, talos.StoreUnavailable)
