@@ -7,11 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/talos-log/talos/hdfs/internal/wire"
+	counting "github.com/talos-log/talos/talos/metrics"
 )
 
-// metrics is what the store counts. All of it is described in newMetrics and
-// nowhere else.
+// metrics is what only this store can count; talos/metrics describes it.
 type metrics struct {
+	counting.Set
 	creates      prometheus.Counter
 	open         prometheus.Gauge
 	degraded     prometheus.Gauge
@@ -22,43 +23,22 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "talos_hdfs_" + name, Help: help})
-	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "talos_hdfs_" + name, Help: help})
-	}
-	return &metrics{
-		creates:      counter("segments_created_total", "Segments that were created."),
-		open:         gauge("open_segments", "Segments that are open for writing now. Each costs each of its DataNodes two threads."),
-		degraded:     gauge("degraded_segments", "Open segments with fewer replicas than wanted."),
-		broken:       counter("segments_broken_total", "Segments that were given up since a DataNode failed or did not answer in time."),
-		nodeFailures: counter("datanode_failures_total", "Failures for which a DataNode is left out of new segments for a while."),
-		recoveries:   counter("recoveries_total", "Segments of others, or given up, that were closed by a lease recovery."),
-		failovers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "talos_hdfs_read_failovers_total",
-			Help: "Reads that went on with another replica, by reason; checksum means that a replica is damaged.",
-		}, []string{"reason"}),
-	}
-}
-
-func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.creates, m.open, m.degraded, m.broken, m.nodeFailures, m.recoveries, m.failovers}
+	m := &metrics{}
+	m.creates = m.Counter("talos_hdfs_segments_created_total")
+	m.open = m.Gauge("talos_hdfs_open_segments")
+	m.degraded = m.Gauge("talos_hdfs_degraded_segments")
+	m.broken = m.Counter("talos_hdfs_segments_broken_total")
+	m.nodeFailures = m.Counter("talos_hdfs_datanode_failures_total")
+	m.recoveries = m.Counter("talos_hdfs_recoveries_total")
+	m.failovers = m.Counters("talos_hdfs_read_failovers_total", 1)
+	return m
 }
 
 // Describe makes the store a prometheus.Collector.
-func (s *Store) Describe(ch chan<- *prometheus.Desc) {
-	for _, c := range s.metrics.all() {
-		c.Describe(ch)
-	}
-}
+func (s *Store) Describe(ch chan<- *prometheus.Desc) { s.metrics.Describe(ch) }
 
 // Collect makes the store a prometheus.Collector.
-func (s *Store) Collect(ch chan<- prometheus.Metric) {
-	for _, c := range s.metrics.all() {
-		c.Collect(ch)
-	}
-}
+func (s *Store) Collect(ch chan<- prometheus.Metric) { s.metrics.Collect(ch) }
 
 // failover counts a read that went on with another replica.
 func (s *Store) failover(node *wire.DatanodeInfo, kind string, err error) {

@@ -96,6 +96,7 @@ func (l *Log) startSegment() error {
 			l.startFailedErr = nil
 			return nil
 		}
+		l.metrics.startsFailed.Inc()
 		l.log.Warn("segment not started", "error", err, "epoch", l.rec.Epoch, "attempt", attempt)
 		if raised := l.raise(); raised != nil {
 			return raised
@@ -135,6 +136,7 @@ func (l *Log) tryStart() error {
 		return fmt.Errorf("swap the tail of %v to %d: %w", l.id, next.Tail, err)
 	}
 	writer.Acknowledged(created.end)
+	l.metrics.started.Inc()
 	l.rec, l.active = next, created
 	open := created.describe()
 	l.publish(func(v *view) {
@@ -193,6 +195,7 @@ func (l *Log) raise() error {
 // replaceBroken goes on in a new segment after the active one failed: with what
 // was not acknowledged, under the same offsets, without waiting for the old one.
 func (l *Log) replaceBroken(cause error) error {
+	l.metrics.ended.WithLabelValues("broken").Inc()
 	l.log.Warn("segment broken", "error", cause, "segment", l.active.name.String(), "acknowledged", l.acked)
 	l.abandonActive()
 	ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
@@ -215,7 +218,8 @@ func (l *Log) replaceBroken(cause error) error {
 // resend issues again what was in flight when its segment broke.
 func (l *Log) resend() {
 	old := l.inflight
-	l.inflight, l.inflightBytes = nil, 0
+	l.inflight = nil
+	l.addInflight(-l.inflightBytes)
 	var orphans []answer
 	for _, p := range old {
 		if len(p.payload) == 0 {
@@ -274,6 +278,7 @@ func (l *Log) sealActive(why sealReason) {
 	}
 	l.active, l.resegment = nil, false
 	l.producers.expire(time.Now(), l.acked)
+	l.metrics.ended.WithLabelValues(string(why)).Inc()
 	at := segment.Meta{Base: l.acked, Next: l.acked, Acked: l.acked, Time: l.lastTime}
 	footer := a.writer.Footer(at, l.producers.snapshot(l.acked))
 	size := a.writer.Size()

@@ -142,6 +142,8 @@ func (l *Log) appendGroup() {
 	}
 	if len(frame) > head {
 		p.payload = frame[head:len(frame):len(frame)]
+		l.metrics.groupBatches.Observe(float64(len(p.answers)))
+		l.metrics.groupBytes.Observe(float64(len(p.payload)))
 		l.issue(p, l.active.writer.Data(frame, l.meta(p)))
 		l.next = p.next
 		l.checkpointIfDue(p)
@@ -165,6 +167,7 @@ func (l *Log) admit(p *pending, r request, frame []byte) []byte {
 			return frame
 		}
 		if known != nil {
+			l.metrics.duplicates.Inc()
 			a := answer{done: r.done, result: Appended{Base: known.Base, Time: time.UnixMilli(known.Time), Duplicate: true}}
 			l.holder(p, known.Base).answers = append(l.holder(p, known.Base).answers, a)
 			return frame
@@ -207,12 +210,18 @@ func (l *Log) meta(p *pending) segment.Meta {
 	return segment.Meta{Base: p.base, Next: p.next, Acked: l.acked, Time: p.time}
 }
 
+// addInflight counts bytes that were handed to the store, or came back.
+func (l *Log) addInflight(bytes int64) {
+	l.inflightBytes += bytes
+	l.metrics.inflight.Add(float64(bytes))
+}
+
 // issue hands a frame to the store.
 func (l *Log) issue(p *pending, frame []byte) {
 	a := l.active
 	p.size, p.end, p.issued = int64(len(frame)), a.writer.Size(), time.Now()
 	a.issued = p.issued
 	l.inflight = append(l.inflight, p)
-	l.inflightBytes += p.size
+	l.addInflight(p.size)
 	a.appender.Append(frame, func(err error) { l.inbox.complete(completion{from: a, err: err}) })
 }

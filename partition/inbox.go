@@ -28,7 +28,8 @@ type completion struct {
 // store that completes, from Close.
 type inbox struct {
 	// wake has room for one signal: something below changed.
-	wake chan struct{}
+	wake    chan struct{}
+	metrics *Metrics
 
 	mu sync.Mutex // guards the fields below
 	// refusal, once set, answers every further request.
@@ -41,7 +42,9 @@ type inbox struct {
 	completions []completion
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+func newInbox(m *Metrics) *inbox {
+	return &inbox{wake: make(chan struct{}, 1), metrics: m}
+}
 
 func (in *inbox) signal() {
 	select {
@@ -62,6 +65,7 @@ func (in *inbox) offer(r request) error {
 	}
 	in.requests = append(in.requests, r)
 	in.bytes += len(r.bytes)
+	in.metrics.queued.Add(float64(len(r.bytes)))
 	in.signal()
 	return nil
 }
@@ -80,6 +84,7 @@ func (in *inbox) take(maxBytes int) (taken []request, bytes int) {
 		in.requests = nil
 	}
 	in.bytes -= bytes
+	in.metrics.queued.Sub(float64(bytes))
 	return taken, bytes
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	// Removed hears of segments that were removed from the store; nil means nobody.
 	// It must not block.
 	Removed func(segments int, bytes int64)
+	// Metrics are shared by the logs of a process; nil means none.
+	Metrics *Metrics
 }
 
 // id names the partition; its String is also the folder in the store.
@@ -61,10 +63,11 @@ type Stats struct {
 
 // Log is an open partition. All methods may be called concurrently.
 type Log struct {
-	cfg    Config
-	id     talos.PartitionID
-	log    *slog.Logger
-	traits storage.Traits
+	cfg     Config
+	id      talos.PartitionID
+	log     *slog.Logger
+	traits  storage.Traits
+	metrics *Metrics
 
 	inbox *inbox
 	view  atomic.Pointer[view]

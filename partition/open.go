@@ -23,8 +23,9 @@ const maxRecovers = 8
 // It fails with NotOwner or UnknownTopic if this node may not open it,
 // RestoredRecord, BrokenChain or CorruptSegment if the partition is not what the
 // record says, StoreUnavailable or MetaUnavailable if it can't be told.
-func Open(ctx context.Context, cfg Config) (*Log, error) {
+func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	l := newLog(cfg)
+	defer func(begun time.Time) { l.metrics.attempted(begun, err) }(time.Now())
 	rec, err := cfg.Records.Raise(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("raise the epoch of %v: %w", l.id, err)
@@ -83,10 +84,13 @@ func newLog(cfg Config) *Log {
 	id := cfg.id()
 	ctx, stop := context.WithCancelCause(context.Background())
 	traits := cfg.Store.Traits()
+	if cfg.Metrics == nil {
+		cfg.Metrics = unwatched
+	}
 	l := &Log{
-		cfg: cfg, id: id, traits: traits,
+		cfg: cfg, id: id, traits: traits, metrics: cfg.Metrics,
 		log:   cfg.Logger.With("topic", string(cfg.Topic.Name), "partition", cfg.Partition),
-		inbox: newInbox(), tail: newTail(cfg.Tails), history: history, producers: newProducers(), lastUsed: time.Now(),
+		inbox: newInbox(cfg.Metrics), tail: newTail(cfg.Tails), history: history, producers: newProducers(), lastUsed: time.Now(),
 		ctx: ctx, stop: stop, slots: make(chan struct{}, maxBackground), done: make(chan struct{}),
 	}
 	l.setConfig(cfg.Topic.Config)

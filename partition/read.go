@@ -32,8 +32,10 @@ func (l *Log) Read(ctx context.Context, offset talos.Offset, maxBytes int) ([]by
 		return nil, l.beyondEnd(ctx, offset, v)
 	}
 	if groups, ok := l.tail.from(offset, v.rng.End); ok {
+		l.metrics.tailReads.Inc()
 		return readGroups(groups, offset, maxBytes)
 	}
+	l.metrics.segmentReads.Inc()
 	i, limit := locate(v.chain, offset, v.rng.End)
 	b, err := l.readLink(ctx, v, i, offset, limit, maxBytes)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -150,6 +152,7 @@ func (l *Log) loadForReading(ctx context.Context, in link, limit talos.Offset) (
 		// For the log, not for the one reader that came first.
 		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 		defer cancel()
+		l.metrics.indexLoads.Inc()
 		loaded, err := l.load(ctx, in, limit, segment.LoadOptions{
 			Restore: func([]segment.Producer) {},
 			Apply:   func(batch.Batch, int64) error { return nil },

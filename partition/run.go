@@ -100,7 +100,7 @@ func (l *Log) acknowledge() {
 	p := l.inflight[0]
 	l.inflight[0] = nil
 	l.inflight = l.inflight[1:]
-	l.inflightBytes -= p.size
+	l.addInflight(-p.size)
 	l.active.end = p.end
 	l.active.writer.Acknowledged(p.end)
 	l.acked = p.next
@@ -156,6 +156,7 @@ func (l *Log) finish(why error) {
 	case l.ctx.Err() != nil:
 		l.err = l.ended("it was given up")
 	default:
+		l.metrics.finished(why)
 		l.log.Warn("partition ended", "error", why, "epoch", l.rec.Epoch, "end", l.acked)
 	}
 	l.inbox.close(l.err)
@@ -199,7 +200,8 @@ func (l *Log) failInflight(err error) {
 	for _, p := range l.inflight {
 		p.fail(err)
 	}
-	l.inflight, l.inflightBytes = nil, 0
+	l.inflight = nil
+	l.addInflight(-l.inflightBytes)
 	l.next = l.acked
 	l.producers.truncate(l.acked)
 }

@@ -6,41 +6,29 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	counting "github.com/talos-log/talos/talos/metrics"
 )
 
-// metrics is what the store counts. All of it is described in newMetrics and
-// nowhere else.
+// metrics is what only this store can count; talos/metrics describes it.
 type metrics struct {
+	counting.Set
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
-	return &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "talos_s3_requests_total",
-			Help: "Requests to the object store, by method and HTTP status; none means that no answer came. 412 to a PUT means that a segment was ended by somebody else.",
-		}, []string{"method", "status"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "talos_s3_request_seconds",
-			Help: "Time from a request to the head of its answer, by method.",
-			// From 1 ms to 16 s.
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
-		}, []string{"method"}),
-	}
+	m := &metrics{}
+	m.requests = m.Counters("talos_s3_requests_total", 2)
+	m.seconds = m.Histograms("talos_s3_request_seconds", 1)
+	return m
 }
 
 // Describe makes the store a prometheus.Collector.
-func (s *Store) Describe(ch chan<- *prometheus.Desc) {
-	s.metrics.requests.Describe(ch)
-	s.metrics.seconds.Describe(ch)
-}
+func (s *Store) Describe(ch chan<- *prometheus.Desc) { s.metrics.Describe(ch) }
 
 // Collect makes the store a prometheus.Collector.
-func (s *Store) Collect(ch chan<- prometheus.Metric) {
-	s.metrics.requests.Collect(ch)
-	s.metrics.seconds.Collect(ch)
-}
+func (s *Store) Collect(ch chan<- prometheus.Metric) { s.metrics.Collect(ch) }
 
 // count returns what puts itself around a transport, and around what wrap puts
 // there.

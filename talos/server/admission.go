@@ -38,7 +38,7 @@ func (n *Node) admit(ctx context.Context, info *tap.Info) (context.Context, erro
 		}
 		return ctx, n.outcome(info.FullMethodName, err)
 	}
-	c := &call{memory: &reservation{node: n.answerBytes, connection: conn.answers}}
+	c := &call{memory: &reservation{node: n.answerBytes, connection: conn.answers, held: &n.metrics.answerBytes}}
 	context.AfterFunc(ctx, func() { n.calls.Release(1) })
 	ctx = context.WithValue(ctx, callKey{}, c)
 	if !n.streaming[info.FullMethodName] {

@@ -27,6 +27,8 @@ type fetch struct {
 	// bytes is the sum over parts.
 	bytes  int
 	memory *reservation
+	// worked is the time that rounds took.
+	worked time.Duration
 }
 
 // fetchPart is one partition of a fetch.
@@ -79,7 +81,10 @@ func newFetch(node *Node, t *term, memory *reservation, request *talosv1.FetchRe
 // is up.
 func (f *fetch) run(ctx context.Context, deadline <-chan time.Time) error {
 	for {
-		if err := f.round(ctx); err != nil {
+		begun := time.Now()
+		err := f.round(ctx)
+		f.worked += time.Since(begun)
+		if err != nil {
 			return err
 		}
 		if f.complete() {
@@ -243,5 +248,6 @@ func (f *fetch) response() *talosv1.FetchResponse {
 		response.Partitions = append(response.Partitions, fetched)
 	}
 	f.node.metrics.fetchedBytes.Add(float64(f.bytes))
+	f.node.metrics.fetchSeconds.Observe(f.worked.Seconds())
 	return response
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/talos-log/talos/talos"
@@ -25,6 +26,8 @@ import (
 type reservation struct {
 	node, connection *semaphore.Weighted
 	size             int
+	// held shows the sum over all calls.
+	held *atomic.Int64
 }
 
 // grow waits, up to maxMemoryWait, until the reservation has at least the size;
@@ -45,6 +48,7 @@ func (r *reservation) grow(ctx context.Context, size int) error {
 	}
 	switch {
 	case err == nil:
+		r.held.Add(more)
 		r.size = size
 		return nil
 	case ctx.Err() != nil:
@@ -68,6 +72,7 @@ func (r *reservation) tryGrow(size int) bool {
 		r.connection.Release(more)
 		return false
 	}
+	r.held.Add(more)
 	r.size = size
 	return true
 }
@@ -79,6 +84,7 @@ func (r *reservation) shrink(size int) {
 	}
 	r.node.Release(int64(r.size - size))
 	r.connection.Release(int64(r.size - size))
+	r.held.Add(int64(size - r.size))
 	r.size = size
 }
 

@@ -19,7 +19,8 @@ import (
 // Node is one node. New makes it, Run runs it, once.
 type Node struct {
 	cfg         Config
-	metrics     *metrics
+	metrics     *serverMetrics
+	logMetrics  *partition.Metrics
 	health      *faults
 	producerIDs *coordinator.ProducerIDs
 	// grpcHealth is what the gRPC health service tells.
@@ -55,7 +56,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	tails, history := partition.NewTails(cfg.TailBytes), partition.NewHistory(cfg.HistoryBytes)
 	n := &Node{
-		cfg: cfg, metrics: newMetrics(tails, history), health: &faults{store: cfg.Store, meta: cfg.Meta},
+		cfg: cfg, logMetrics: partition.NewMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta},
 		producerIDs: coordinator.NewProducerIDs(cfg.Meta), grpcHealth: health.NewServer(),
 		produceBytes: semaphore.NewWeighted(int64(max(cfg.Capacity.ProduceBytes, cfg.Limits.BatchBytes()))),
 		answerBytes:  semaphore.NewWeighted(int64(max(cfg.Capacity.AnswerBytes, LeastAnswerBytes(cfg.Limits)))),
@@ -65,6 +66,7 @@ func New(cfg Config) (*Node, error) {
 		tails:        tails,
 		history:      history,
 	}
+	n.metrics = newMetrics(tails, history, n.refusedPartitions)
 	n.publishHealth(false)
 	return n, nil
 }
@@ -89,10 +91,10 @@ func (l Listeners) close() error {
 // goroutine has ended and every partition is closed when it returns; the claim
 // is Meta's, and ends with Meta.Close.
 func (n *Node) Run(parent context.Context, at Listeners) error {
-	if err := n.metrics.register(n.cfg.Registerer); err != nil {
+	if err := n.register(n.cfg.Registerer); err != nil {
 		return errors.Join(fmt.Errorf("register metrics: %w", err), at.close())
 	}
-	defer n.metrics.unregister(n.cfg.Registerer)
+	defer n.unregister(n.cfg.Registerer)
 
 	ctx, fail := context.WithCancelCause(parent)
 	defer fail(nil)
@@ -176,6 +178,10 @@ func (n *Node) callsTime() time.Duration { return min(drainTimeout, n.cfg.Drain/
 
 func (n *Node) setServing(t *term) {
 	n.term.Store(t)
+	n.metrics.serving.Set(0)
+	if t != nil {
+		n.metrics.serving.Set(1)
+	}
 	n.publishHealth(t != nil)
 }
 

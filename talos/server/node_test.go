@@ -281,7 +281,7 @@ func TestRandomBytesAtThePort(t *testing.T) {
 
 func TestAPanicIsAnErrorOfItsCallOnly(t *testing.T) {
 	n := newCluster().start(t, "n1")
-	admitted := &call{memory: &reservation{node: n.answerBytes, connection: semaphore.NewWeighted(plainBytes)}}
+	admitted := &call{memory: &reservation{node: n.answerBytes, connection: semaphore.NewWeighted(plainBytes), held: &n.metrics.answerBytes}}
 	_, err := n.interceptUnary(context.WithValue(t.Context(), callKey{}, admitted), nil, &grpc.UnaryServerInfo{FullMethod: "/x"}, func(context.Context, any) (any, error) {
 		panic("a bug")
 	})

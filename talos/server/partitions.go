@@ -31,7 +31,7 @@ type partitions struct {
 	open    opener
 	topics  *directory
 	logger  *slog.Logger
-	metrics *metrics
+	metrics *serverMetrics
 	// outcome hears of each attempt to open.
 	outcome func(error)
 	// ctx bounds the opening; stop ends it.
@@ -159,6 +159,26 @@ func backoff(failures int, first, limit time.Duration) time.Duration {
 		d *= 2
 	}
 	return min(d, limit)
+}
+
+// refused counts the partitions that rest since only an operator can mend them,
+// by kind.
+func (p *partitions) refused() map[string]float64 {
+	counts := map[string]float64{
+		string(talos.RestoredRecord): 0, string(talos.BrokenChain): 0, string(talos.CorruptSegment): 0,
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.slots {
+		if s.log != nil || s.err == nil {
+			continue
+		}
+		kind := string(talos.KindOf(s.err))
+		if _, ok := counts[kind]; ok {
+			counts[kind]++
+		}
+	}
+	return counts
 }
 
 func (p *partitions) setLiveLocked(n int) {

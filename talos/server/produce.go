@@ -163,8 +163,10 @@ func (p *produceStream) take(ctx context.Context, request *talosv1.ProduceReques
 		return err
 	}
 	p.node.metrics.waitingBatches.Inc()
+	p.node.metrics.requestBytes.Add(int64(size))
 	log.Append(request.GetBatch(), func(appended partition.Appended, err error) {
 		p.node.metrics.waitingBatches.Dec()
+		p.node.metrics.requestBytes.Add(-int64(size))
 		p.node.produceBytes.Release(int64(size))
 		p.bytes.Release(int64(size))
 		p.complete(a, size, received, appended, err)

@@ -69,6 +69,7 @@ func (t *term) open(ctx context.Context, topic talos.Topic, number int32) (*part
 			Cluster: cfg.Meta.Cluster().ID, Topic: topic, Partition: number,
 			Store: cfg.Store, Records: cfg.Meta.Record(id), Logger: cfg.Logger,
 			Tails: t.node.tails, History: t.node.history, Removed: t.node.metrics.removed,
+			Metrics: t.node.logMetrics,
 		})
 		return err
 	})

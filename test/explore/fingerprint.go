@@ -35,10 +35,11 @@ type place struct {
 }
 
 // skipped are what an owner never decides by, or what is the same for all: its
-// configuration, what it keeps in memory for readers, contexts (one that is over
-// ends the log), and this package's own side of the gate.
+// configuration, what it counts and keeps in memory for readers, contexts (one
+// that is over ends the log), and this package's own side of the gate.
 var skipped = []reflect.Type{
-	reflect.TypeFor[partition.Config](), reflect.TypeFor[partition.Tails](), reflect.TypeFor[partition.History](),
+	reflect.TypeFor[partition.Config](), reflect.TypeFor[partition.Metrics](),
+	reflect.TypeFor[partition.Tails](), reflect.TypeFor[partition.History](),
 	reflect.TypeFor[slog.Logger](), reflect.TypeFor[context.Context](), reflect.TypeFor[life](),
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/talos-log/talos/cmd/talos/internal/config"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/metrics"
 )
 
 // newDocs writes the reference pages; `make generate` calls it.
@@ -33,7 +34,7 @@ func newDocs() *cobra.Command {
 // pages are the generated pages by file name.
 func pages(root *cobra.Command) map[string]string {
 	return map[string]string{
-		"cli.md": cliPage(root), "errors.md": errorsPage(),
+		"cli.md": cliPage(root), "errors.md": errorsPage(), "metrics.md": metricsPage(),
 		"configuration.md": configurationPage(), "talos.yaml": config.Example(),
 	}
 }
@@ -142,6 +143,24 @@ clients do it by themselves. "Exit" is the exit code of [the command line](cli.m
 			retry = "yes"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %d | %s | %s |\n", string(k), c.Code, retry, exitCodeOf(k), cell(c.Text), cell(c.Hint))
+	}
+	return b.String()
+}
+
+func metricsPage() string {
+	var b strings.Builder
+	b.WriteString(generated + `# Metrics
+
+A node shows these on ` + "`/metrics`" + ` of its HTTP port, for Prometheus, beside those of the
+Go runtime (` + "`go_*`" + `) and of the process (` + "`process_*`" + `). A store that is not in use
+has none of its own. No metric has a topic or a partition as its label: their
+number is the users' affair. [Example alerts](alerts.yaml).
+
+| metric | type | labels | what it says |
+|---|---|---|---|
+`)
+	for _, d := range metrics.All() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), cell(d.Help))
 	}
 	return b.String()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/storage/metered"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server"
 	"github.com/talos-log/talos/talos/server/access"
@@ -84,14 +85,15 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer meta.Close()
 
+	measured := metered.New(parts.store)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), measured)
 	if parts.collector != nil {
 		registry.MustRegister(parts.collector)
 	}
 	n, err := server.New(server.Config{
 		NodeID: id, Address: advertise, Version: cfg.Version,
-		Store: parts.store, Meta: meta, Logger: cfg.Logger,
+		Store: measured, Meta: meta, Logger: cfg.Logger,
 		Registerer: registry, Gatherer: registry,
 		TLS: cfg.TLS, Access: cfg.Access, Limits: cfg.Limits, Capacity: cfg.Capacity, Drain: cfg.Drain,
 	})
