@@ -107,6 +107,9 @@ func (l *Log) takeOver(ctx context.Context) ([]link, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.checkBeyond(ctx, listing.Segments); err != nil {
+		return nil, err
+	}
 	if err := l.recoverChain(ctx, chain); err != nil {
 		return nil, err
 	}
