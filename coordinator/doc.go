@@ -18,9 +18,10 @@
 //	  topics/<name>                name, id, partitions, …    CreateTopic; DeleteTopic removes it
 //	  ids/<topic id>               {name}                     with topics/<name>, always
 //	  records/<topic id>/<number>  {epoch, tail, start}       Raise (a partition is opened), Swap (it
-//	                                                          rolls a segment, or is trimmed)
+//	                                                          rolls a segment, or is trimmed),
+//	                                                          Replace (an operator rebuilds it)
 //	  deleted/<topic id>           as topics/<name> was       DeleteTopic; Forget removes it
-//	  producer-block               {last}                     once per 65,536 producer ids
+//	  producer-block               {last}                     once per 65,536 producer ids; Replace
 //
 // # Transactions
 //
@@ -32,6 +33,7 @@
 //	Raise        active is this very claim, ids/ is there,
 //	             the record unchanged (or absent)               ─► record, epoch + 1
 //	Swap         the record unchanged, equal to old             ─► record
+//	Replace      as Raise, and the record equal to old          ─► record, producer-block
 //
 // A transaction whose condition did not hold is prepared again from a new read.
 // One whose outcome is unknown is not: its caller is told (MetaUnavailable).

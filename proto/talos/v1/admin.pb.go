@@ -1015,6 +1015,227 @@ func (x *VersionResponse) GetOldestProtocol() int32 {
 	return 0
 }
 
+// PartitionRecord is what etcd says of a partition.
+type PartitionRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Epoch int32                  `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The number of the newest segment that counts; 0 means none.
+	Tail int64 `protobuf:"varint,2,opt,name=tail,proto3" json:"tail,omitempty"`
+	// The number of the oldest one, and the first offset that can be read.
+	StartNumber   int64 `protobuf:"varint,3,opt,name=start_number,json=startNumber,proto3" json:"start_number,omitempty"`
+	StartOffset   int64 `protobuf:"varint,4,opt,name=start_offset,json=startOffset,proto3" json:"start_offset,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartitionRecord) Reset() {
+	*x = PartitionRecord{}
+	mi := &file_talos_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartitionRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartitionRecord) ProtoMessage() {}
+
+func (x *PartitionRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartitionRecord.ProtoReflect.Descriptor instead.
+func (*PartitionRecord) Descriptor() ([]byte, []int) {
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PartitionRecord) GetEpoch() int32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *PartitionRecord) GetTail() int64 {
+	if x != nil {
+		return x.Tail
+	}
+	return 0
+}
+
+func (x *PartitionRecord) GetStartNumber() int64 {
+	if x != nil {
+		return x.StartNumber
+	}
+	return 0
+}
+
+func (x *PartitionRecord) GetStartOffset() int64 {
+	if x != nil {
+		return x.StartOffset
+	}
+	return 0
+}
+
+type RebuildPartitionRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Topic     string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition int32                  `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Not set: nothing is changed. Set: this record, which an earlier answer had as
+	// after, is put in place, under a higher epoch if need be; InvalidRequest if
+	// another tail or start follows by now.
+	Apply         *PartitionRecord `protobuf:"bytes,3,opt,name=apply,proto3" json:"apply,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildPartitionRequest) Reset() {
+	*x = RebuildPartitionRequest{}
+	mi := &file_talos_v1_admin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildPartitionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildPartitionRequest) ProtoMessage() {}
+
+func (x *RebuildPartitionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_admin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildPartitionRequest.ProtoReflect.Descriptor instead.
+func (*RebuildPartitionRequest) Descriptor() ([]byte, []int) {
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RebuildPartitionRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *RebuildPartitionRequest) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *RebuildPartitionRequest) GetApply() *PartitionRecord {
+	if x != nil {
+		return x.Apply
+	}
+	return nil
+}
+
+type RebuildPartitionResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Before *PartitionRecord       `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
+	// Equal to before if nothing contradicts that.
+	After *PartitionRecord `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// The segments that count then, and the names of the oldest and the newest.
+	Segments int32  `protobuf:"varint,3,opt,name=segments,proto3" json:"segments,omitempty"`
+	Oldest   string `protobuf:"bytes,4,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	Newest   string `protobuf:"bytes,5,opt,name=newest,proto3" json:"newest,omitempty"`
+	// Segments in the folder that do not count then.
+	Left          int32 `protobuf:"varint,6,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildPartitionResponse) Reset() {
+	*x = RebuildPartitionResponse{}
+	mi := &file_talos_v1_admin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildPartitionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildPartitionResponse) ProtoMessage() {}
+
+func (x *RebuildPartitionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_v1_admin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildPartitionResponse.ProtoReflect.Descriptor instead.
+func (*RebuildPartitionResponse) Descriptor() ([]byte, []int) {
+	return file_talos_v1_admin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RebuildPartitionResponse) GetBefore() *PartitionRecord {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *RebuildPartitionResponse) GetAfter() *PartitionRecord {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *RebuildPartitionResponse) GetSegments() int32 {
+	if x != nil {
+		return x.Segments
+	}
+	return 0
+}
+
+func (x *RebuildPartitionResponse) GetOldest() string {
+	if x != nil {
+		return x.Oldest
+	}
+	return ""
+}
+
+func (x *RebuildPartitionResponse) GetNewest() string {
+	if x != nil {
+		return x.Newest
+	}
+	return ""
+}
+
+func (x *RebuildPartitionResponse) GetLeft() int32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
 var File_talos_v1_admin_proto protoreflect.FileDescriptor
 
 const file_talos_v1_admin_proto_rawDesc = "" +
@@ -1096,12 +1317,28 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"\x10max_record_bytes\x18\x04 \x01(\x05R\x0emaxRecordBytes\x12&\n" +
 	"\x0fmax_batch_bytes\x18\x05 \x01(\x05R\rmaxBatchBytes\x12\x1a\n" +
 	"\bprotocol\x18\x06 \x01(\x05R\bprotocol\x12'\n" +
-	"\x0foldest_protocol\x18\a \x01(\x05R\x0eoldestProtocol*S\n" +
+	"\x0foldest_protocol\x18\a \x01(\x05R\x0eoldestProtocol\"\x81\x01\n" +
+	"\x0fPartitionRecord\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x05R\x05epoch\x12\x12\n" +
+	"\x04tail\x18\x02 \x01(\x03R\x04tail\x12!\n" +
+	"\fstart_number\x18\x03 \x01(\x03R\vstartNumber\x12!\n" +
+	"\fstart_offset\x18\x04 \x01(\x03R\vstartOffset\"~\n" +
+	"\x17RebuildPartitionRequest\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12/\n" +
+	"\x05apply\x18\x03 \x01(\v2\x19.talos.v1.PartitionRecordR\x05apply\"\xde\x01\n" +
+	"\x18RebuildPartitionResponse\x121\n" +
+	"\x06before\x18\x01 \x01(\v2\x19.talos.v1.PartitionRecordR\x06before\x12/\n" +
+	"\x05after\x18\x02 \x01(\v2\x19.talos.v1.PartitionRecordR\x05after\x12\x1a\n" +
+	"\bsegments\x18\x03 \x01(\x05R\bsegments\x12\x16\n" +
+	"\x06oldest\x18\x04 \x01(\tR\x06oldest\x12\x16\n" +
+	"\x06newest\x18\x05 \x01(\tR\x06newest\x12\x12\n" +
+	"\x04left\x18\x06 \x01(\x05R\x04left*S\n" +
 	"\n" +
 	"Durability\x12\x1a\n" +
 	"\x16DURABILITY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDURABILITY_SYNC\x10\x01\x12\x14\n" +
-	"\x10DURABILITY_FLUSH\x10\x022\xb4\x03\n" +
+	"\x10DURABILITY_FLUSH\x10\x022\x8f\x04\n" +
 	"\x05Admin\x12J\n" +
 	"\vCreateTopic\x12\x1c.talos.v1.CreateTopicRequest\x1a\x1d.talos.v1.CreateTopicResponse\x12J\n" +
 	"\vDeleteTopic\x12\x1c.talos.v1.DeleteTopicRequest\x1a\x1d.talos.v1.DeleteTopicResponse\x12G\n" +
@@ -1109,7 +1346,8 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"AlterTopic\x12\x1b.talos.v1.AlterTopicRequest\x1a\x1c.talos.v1.AlterTopicResponse\x12G\n" +
 	"\n" +
 	"ListTopics\x12\x1b.talos.v1.ListTopicsRequest\x1a\x1c.talos.v1.ListTopicsResponse\x12A\n" +
-	"\bMetadata\x12\x19.talos.v1.MetadataRequest\x1a\x1a.talos.v1.MetadataResponse\x12>\n" +
+	"\bMetadata\x12\x19.talos.v1.MetadataRequest\x1a\x1a.talos.v1.MetadataResponse\x12Y\n" +
+	"\x10RebuildPartition\x12!.talos.v1.RebuildPartitionRequest\x1a\".talos.v1.RebuildPartitionResponse\x12>\n" +
 	"\aVersion\x12\x18.talos.v1.VersionRequest\x1a\x19.talos.v1.VersionResponseB3Z1github.com/talos-log/talos/proto/talos/v1;talosv1b\x06proto3"
 
 var (
@@ -1125,26 +1363,29 @@ func file_talos_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_talos_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_talos_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_talos_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_talos_v1_admin_proto_goTypes = []any{
-	(Durability)(0),             // 0: talos.v1.Durability
-	(*TopicConfig)(nil),         // 1: talos.v1.TopicConfig
-	(*Topic)(nil),               // 2: talos.v1.Topic
-	(*CreateTopicRequest)(nil),  // 3: talos.v1.CreateTopicRequest
-	(*CreateTopicResponse)(nil), // 4: talos.v1.CreateTopicResponse
-	(*AlterTopicRequest)(nil),   // 5: talos.v1.AlterTopicRequest
-	(*AlterTopicResponse)(nil),  // 6: talos.v1.AlterTopicResponse
-	(*DeleteTopicRequest)(nil),  // 7: talos.v1.DeleteTopicRequest
-	(*DeleteTopicResponse)(nil), // 8: talos.v1.DeleteTopicResponse
-	(*ListTopicsRequest)(nil),   // 9: talos.v1.ListTopicsRequest
-	(*ListTopicsResponse)(nil),  // 10: talos.v1.ListTopicsResponse
-	(*MetadataRequest)(nil),     // 11: talos.v1.MetadataRequest
-	(*MetadataResponse)(nil),    // 12: talos.v1.MetadataResponse
-	(*TopicMetadata)(nil),       // 13: talos.v1.TopicMetadata
-	(*PartitionMetadata)(nil),   // 14: talos.v1.PartitionMetadata
-	(*Node)(nil),                // 15: talos.v1.Node
-	(*VersionRequest)(nil),      // 16: talos.v1.VersionRequest
-	(*VersionResponse)(nil),     // 17: talos.v1.VersionResponse
+	(Durability)(0),                  // 0: talos.v1.Durability
+	(*TopicConfig)(nil),              // 1: talos.v1.TopicConfig
+	(*Topic)(nil),                    // 2: talos.v1.Topic
+	(*CreateTopicRequest)(nil),       // 3: talos.v1.CreateTopicRequest
+	(*CreateTopicResponse)(nil),      // 4: talos.v1.CreateTopicResponse
+	(*AlterTopicRequest)(nil),        // 5: talos.v1.AlterTopicRequest
+	(*AlterTopicResponse)(nil),       // 6: talos.v1.AlterTopicResponse
+	(*DeleteTopicRequest)(nil),       // 7: talos.v1.DeleteTopicRequest
+	(*DeleteTopicResponse)(nil),      // 8: talos.v1.DeleteTopicResponse
+	(*ListTopicsRequest)(nil),        // 9: talos.v1.ListTopicsRequest
+	(*ListTopicsResponse)(nil),       // 10: talos.v1.ListTopicsResponse
+	(*MetadataRequest)(nil),          // 11: talos.v1.MetadataRequest
+	(*MetadataResponse)(nil),         // 12: talos.v1.MetadataResponse
+	(*TopicMetadata)(nil),            // 13: talos.v1.TopicMetadata
+	(*PartitionMetadata)(nil),        // 14: talos.v1.PartitionMetadata
+	(*Node)(nil),                     // 15: talos.v1.Node
+	(*VersionRequest)(nil),           // 16: talos.v1.VersionRequest
+	(*VersionResponse)(nil),          // 17: talos.v1.VersionResponse
+	(*PartitionRecord)(nil),          // 18: talos.v1.PartitionRecord
+	(*RebuildPartitionRequest)(nil),  // 19: talos.v1.RebuildPartitionRequest
+	(*RebuildPartitionResponse)(nil), // 20: talos.v1.RebuildPartitionResponse
 }
 var file_talos_v1_admin_proto_depIdxs = []int32{
 	0,  // 0: talos.v1.TopicConfig.durability:type_name -> talos.v1.Durability
@@ -1158,23 +1399,28 @@ var file_talos_v1_admin_proto_depIdxs = []int32{
 	15, // 8: talos.v1.MetadataResponse.nodes:type_name -> talos.v1.Node
 	2,  // 9: talos.v1.TopicMetadata.topic:type_name -> talos.v1.Topic
 	14, // 10: talos.v1.TopicMetadata.partitions:type_name -> talos.v1.PartitionMetadata
-	3,  // 11: talos.v1.Admin.CreateTopic:input_type -> talos.v1.CreateTopicRequest
-	7,  // 12: talos.v1.Admin.DeleteTopic:input_type -> talos.v1.DeleteTopicRequest
-	5,  // 13: talos.v1.Admin.AlterTopic:input_type -> talos.v1.AlterTopicRequest
-	9,  // 14: talos.v1.Admin.ListTopics:input_type -> talos.v1.ListTopicsRequest
-	11, // 15: talos.v1.Admin.Metadata:input_type -> talos.v1.MetadataRequest
-	16, // 16: talos.v1.Admin.Version:input_type -> talos.v1.VersionRequest
-	4,  // 17: talos.v1.Admin.CreateTopic:output_type -> talos.v1.CreateTopicResponse
-	8,  // 18: talos.v1.Admin.DeleteTopic:output_type -> talos.v1.DeleteTopicResponse
-	6,  // 19: talos.v1.Admin.AlterTopic:output_type -> talos.v1.AlterTopicResponse
-	10, // 20: talos.v1.Admin.ListTopics:output_type -> talos.v1.ListTopicsResponse
-	12, // 21: talos.v1.Admin.Metadata:output_type -> talos.v1.MetadataResponse
-	17, // 22: talos.v1.Admin.Version:output_type -> talos.v1.VersionResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	18, // 11: talos.v1.RebuildPartitionRequest.apply:type_name -> talos.v1.PartitionRecord
+	18, // 12: talos.v1.RebuildPartitionResponse.before:type_name -> talos.v1.PartitionRecord
+	18, // 13: talos.v1.RebuildPartitionResponse.after:type_name -> talos.v1.PartitionRecord
+	3,  // 14: talos.v1.Admin.CreateTopic:input_type -> talos.v1.CreateTopicRequest
+	7,  // 15: talos.v1.Admin.DeleteTopic:input_type -> talos.v1.DeleteTopicRequest
+	5,  // 16: talos.v1.Admin.AlterTopic:input_type -> talos.v1.AlterTopicRequest
+	9,  // 17: talos.v1.Admin.ListTopics:input_type -> talos.v1.ListTopicsRequest
+	11, // 18: talos.v1.Admin.Metadata:input_type -> talos.v1.MetadataRequest
+	19, // 19: talos.v1.Admin.RebuildPartition:input_type -> talos.v1.RebuildPartitionRequest
+	16, // 20: talos.v1.Admin.Version:input_type -> talos.v1.VersionRequest
+	4,  // 21: talos.v1.Admin.CreateTopic:output_type -> talos.v1.CreateTopicResponse
+	8,  // 22: talos.v1.Admin.DeleteTopic:output_type -> talos.v1.DeleteTopicResponse
+	6,  // 23: talos.v1.Admin.AlterTopic:output_type -> talos.v1.AlterTopicResponse
+	10, // 24: talos.v1.Admin.ListTopics:output_type -> talos.v1.ListTopicsResponse
+	12, // 25: talos.v1.Admin.Metadata:output_type -> talos.v1.MetadataResponse
+	20, // 26: talos.v1.Admin.RebuildPartition:output_type -> talos.v1.RebuildPartitionResponse
+	17, // 27: talos.v1.Admin.Version:output_type -> talos.v1.VersionResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_talos_v1_admin_proto_init() }
@@ -1189,7 +1435,7 @@ func file_talos_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_v1_admin_proto_rawDesc), len(file_talos_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

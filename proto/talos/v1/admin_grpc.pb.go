@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Admin_CreateTopic_FullMethodName = "/talos.v1.Admin/CreateTopic"
-	Admin_DeleteTopic_FullMethodName = "/talos.v1.Admin/DeleteTopic"
-	Admin_AlterTopic_FullMethodName  = "/talos.v1.Admin/AlterTopic"
-	Admin_ListTopics_FullMethodName  = "/talos.v1.Admin/ListTopics"
-	Admin_Metadata_FullMethodName    = "/talos.v1.Admin/Metadata"
-	Admin_Version_FullMethodName     = "/talos.v1.Admin/Version"
+	Admin_CreateTopic_FullMethodName      = "/talos.v1.Admin/CreateTopic"
+	Admin_DeleteTopic_FullMethodName      = "/talos.v1.Admin/DeleteTopic"
+	Admin_AlterTopic_FullMethodName       = "/talos.v1.Admin/AlterTopic"
+	Admin_ListTopics_FullMethodName       = "/talos.v1.Admin/ListTopics"
+	Admin_Metadata_FullMethodName         = "/talos.v1.Admin/Metadata"
+	Admin_RebuildPartition_FullMethodName = "/talos.v1.Admin/RebuildPartition"
+	Admin_Version_FullMethodName          = "/talos.v1.Admin/Version"
 )
 
 // AdminClient is the client API for Admin service.
@@ -44,6 +45,11 @@ type AdminClient interface {
 	ListTopics(ctx context.Context, in *ListTopicsRequest, opts ...grpc.CallOption) (*ListTopicsResponse, error)
 	// Metadata describes topics, and says who owns their partitions.
 	Metadata(ctx context.Context, in *MetadataRequest, opts ...grpc.CallOption) (*MetadataResponse, error)
+	// RebuildPartition says what the record of a partition must be, going by its
+	// segments in the store, and puts it in place if asked to: an operator's
+	// decision, after etcd was restored from an old copy. InvalidRequest while the
+	// partition serves.
+	RebuildPartition(ctx context.Context, in *RebuildPartitionRequest, opts ...grpc.CallOption) (*RebuildPartitionResponse, error)
 	// Version tells what the node is and what it admits.
 	Version(ctx context.Context, in *VersionRequest, opts ...grpc.CallOption) (*VersionResponse, error)
 }
@@ -106,6 +112,16 @@ func (c *adminClient) Metadata(ctx context.Context, in *MetadataRequest, opts ..
 	return out, nil
 }
 
+func (c *adminClient) RebuildPartition(ctx context.Context, in *RebuildPartitionRequest, opts ...grpc.CallOption) (*RebuildPartitionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RebuildPartitionResponse)
+	err := c.cc.Invoke(ctx, Admin_RebuildPartition_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminClient) Version(ctx context.Context, in *VersionRequest, opts ...grpc.CallOption) (*VersionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VersionResponse)
@@ -133,6 +149,11 @@ type AdminServer interface {
 	ListTopics(context.Context, *ListTopicsRequest) (*ListTopicsResponse, error)
 	// Metadata describes topics, and says who owns their partitions.
 	Metadata(context.Context, *MetadataRequest) (*MetadataResponse, error)
+	// RebuildPartition says what the record of a partition must be, going by its
+	// segments in the store, and puts it in place if asked to: an operator's
+	// decision, after etcd was restored from an old copy. InvalidRequest while the
+	// partition serves.
+	RebuildPartition(context.Context, *RebuildPartitionRequest) (*RebuildPartitionResponse, error)
 	// Version tells what the node is and what it admits.
 	Version(context.Context, *VersionRequest) (*VersionResponse, error)
 	mustEmbedUnimplementedAdminServer()
@@ -159,6 +180,9 @@ func (UnimplementedAdminServer) ListTopics(context.Context, *ListTopicsRequest) 
 }
 func (UnimplementedAdminServer) Metadata(context.Context, *MetadataRequest) (*MetadataResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Metadata not implemented")
+}
+func (UnimplementedAdminServer) RebuildPartition(context.Context, *RebuildPartitionRequest) (*RebuildPartitionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RebuildPartition not implemented")
 }
 func (UnimplementedAdminServer) Version(context.Context, *VersionRequest) (*VersionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Version not implemented")
@@ -274,6 +298,24 @@ func _Admin_Metadata_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_RebuildPartition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RebuildPartitionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServer).RebuildPartition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Admin_RebuildPartition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServer).RebuildPartition(ctx, req.(*RebuildPartitionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Admin_Version_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VersionRequest)
 	if err := dec(in); err != nil {
@@ -318,6 +360,10 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Metadata",
 			Handler:    _Admin_Metadata_Handler,
+		},
+		{
+			MethodName: "RebuildPartition",
+			Handler:    _Admin_RebuildPartition_Handler,
 		},
 		{
 			MethodName: "Version",

@@ -60,7 +60,9 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	root.AddGroup(&cobra.Group{ID: groupNode, Title: "Run a node:"}, &cobra.Group{ID: groupClient, Title: "Use it:"},
 		&cobra.Group{ID: groupStore, Title: "Look at a store:"}, &cobra.Group{ID: groupMore, Title: "More:"})
 	root.AddCommand(newDev(p), newServer(p), newConfig())
-	for _, cmd := range []*cobra.Command{newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newBench(s), newVersion(p, s)} {
+	for _, cmd := range []*cobra.Command{
+		newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newPartition(s), newBench(s), newVersion(p, s),
+	} {
 		cmd.GroupID = groupClient
 		cmd.PersistentFlags().StringVar(&s.server, "server", "",
 			"`HOST:PORT` of a node, or of several, separated by commas (default "+defaultServer+", or the environment's "+serverEnv+")")
