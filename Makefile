@@ -22,15 +22,36 @@ PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc
 MINIO := $(BIN)/minio
 MODULES := . tools/buf tools/gen tools/lint tools/minio
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PREFIX ?= /usr/local
+DESTDIR ?=
+PLATFORMS ?= linux/amd64 linux/arm64
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build idle dev hdfs minio test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build release install idle dev hdfs minio test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 build: ## Build bin/talos
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/talos ./cmd/talos
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/talos ./cmd/talos
+
+release: ## Build dist/talos-<system>-<machine> for PLATFORMS, static and stripped, with their checksums
+	@rm -rf dist && mkdir dist
+	@for p in $(PLATFORMS); do \
+		echo "dist/talos-$${p/\//-}"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} \
+			$(GO) build -trimpath -ldflags '-s -w $(LDFLAGS)' -o "dist/talos-$${p/\//-}" ./cmd/talos; \
+	done
+	@cd dist && sha256sum talos-* >SHA256SUMS
+
+install: build ## Install the binary, shell completions and the systemd unit below DESTDIR, for PREFIX (/usr/local)
+	install -D -m 0755 bin/talos '$(DESTDIR)$(PREFIX)/bin/talos'
+	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' \
+		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' '$(DESTDIR)$(PREFIX)/lib/systemd/system'
+	bin/talos completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/talos'
+	bin/talos completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_talos'
+	bin/talos completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/talos.fish'
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/talos.service >'$(DESTDIR)$(PREFIX)/lib/systemd/system/talos.service'
 
 dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
 	@exec bin/talos dev $(ARGS)
@@ -91,7 +112,7 @@ tidy: ## Check that every go.mod is tidy
 tools: $(LINT) $(BUF) $(PLUGINS) $(MINIO) ## Build the pinned tools into .bin, once per version
 
 clean: ## Remove what was built; data stays
-	rm -rf bin $(BIN)
+	rm -rf bin dist $(BIN)
 
 # The pinned tools. Each is rebuilt when its module's versions change.
 $(LINT): PKGPATH := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
