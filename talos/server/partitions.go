@@ -228,9 +228,7 @@ func (p *partitions) attempt(s *slot, skip bool) {
 	for err == nil && s.config != s.topic.Config {
 		// The topic was altered meanwhile.
 		p.mu.Unlock()
-		if err = p.follow(p.ctx, s, log); err != nil {
-			err = errors.Join(err, log.Close(p.ctx))
-		}
+		err = p.followNew(p.ctx, s, log)
 		p.mu.Lock()
 	}
 	close(s.opening)
@@ -301,8 +299,8 @@ func (p *partitions) configure(ctx context.Context, topics ...talos.Topic) error
 	return all.Wait()
 }
 
-// follow makes a slot's log, which need not be in it yet, follow its topic. One
-// goroutine at a time calls it for a slot.
+// follow makes a slot's log, which need not be in it yet, follow its topic; nil
+// for a log that has ended, too. One goroutine at a time calls it for a slot.
 func (p *partitions) follow(ctx context.Context, s *slot, log *partition.Log) error {
 	for {
 		p.mu.Lock()
@@ -322,6 +320,23 @@ func (p *partitions) follow(ctx context.Context, s *slot, log *partition.Log) er
 		p.mu.Lock()
 		s.config = want
 		p.mu.Unlock()
+	}
+}
+
+// followNew is follow for a log that is not in its slot yet: one that has ended
+// is an error, and one that can't follow is closed.
+func (p *partitions) followNew(ctx context.Context, s *slot, log *partition.Log) error {
+	if err := p.follow(ctx, s, log); err != nil {
+		return errors.Join(err, log.Close(ctx))
+	}
+	select {
+	case <-log.Done():
+		if err := log.Err(); err != nil {
+			return err
+		}
+		return notServing(s.id, "its log ended while it was opened")
+	default:
+		return nil
 	}
 }
 

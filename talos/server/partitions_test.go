@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/partition"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/faulty"
@@ -230,4 +232,30 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 		require.Equal(t, want, backoff(failures, 1, 10))
 	}
 	require.Equal(t, time.Duration(10), backoff(1000, 1, 10))
+}
+
+// A log may end while it is opened, just when its topic is altered: the attempt
+// has failed then, and is over.
+func TestALogThatEndsWhileItsTopicIsAlteredIsNotOpen(t *testing.T) {
+	n := newCluster().start(t, "n1")
+	created := n.createTopic(t, "logs", 1)
+	term, id := n.term.Load(), talos.PartitionID{Topic: idOf(t, created)}
+	topic, err := term.partitions.topics.topicOf(id)
+	require.NoError(t, err)
+	require.NoError(t, term.partitions.closeTopic(t.Context(), topic.ID))
+
+	var p *partitions
+	p = newPartitions(t.Context(), term.partitions.topics, func(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error) {
+		log, err := term.partitions.open(ctx, topic, number)
+		if err != nil {
+			return nil, err
+		}
+		topic.Config.RetentionMillis += 5000
+		return log, errors.Join(p.configure(ctx, topic), log.Close(ctx))
+	}, n.Node)
+	<-p.find(id).opening
+	again := p.find(id)
+	require.Nil(t, again.log)
+	require.ErrorIs(t, again.err, talos.NotServing)
+	require.NoError(t, p.close(t.Context()))
 }
