@@ -40,7 +40,7 @@ func (n *Node) serveHTTP(l net.Listener, fail func(error)) (stop func()) {
 		defer close(served)
 		var limited net.Listener = limitConnections(l, n.cfg.Capacity, 1, n.refuseConnection)
 		if n.cfg.TLS != nil {
-			limited = tls.NewListener(limited, n.cfg.TLS)
+			limited = tls.NewListener(limited, http1(n.cfg.TLS))
 		}
 		err := s.Serve(limited)
 		if !errors.Is(err, http.ErrServerClosed) {
@@ -57,6 +57,25 @@ func (n *Node) serveHTTP(l net.Listener, fail func(error)) (stop func()) {
 		}
 		<-served
 	}
+}
+
+// http1 is cfg for a port that speaks HTTP/1 alone: a client that is offered h2
+// as well takes that.
+func http1(cfg *tls.Config) *tls.Config {
+	cfg = cfg.Clone()
+	cfg.NextProtos = []string{"http/1.1"}
+	if current := cfg.GetConfigForClient; current != nil {
+		cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := current(hello)
+			if chosen == nil || err != nil {
+				return nil, err
+			}
+			chosen = chosen.Clone()
+			chosen.NextProtos = []string{"http/1.1"}
+			return chosen, nil
+		}
+	}
+	return cfg
 }
 
 // pages are /healthz, /readyz, /metrics and /debug/pprof.

@@ -176,7 +176,8 @@ func TestPagesAreGuarded(t *testing.T) {
 	nodes := certs.NewAuthority(t)
 	pair := nodes.Issue(certs.Server("127.0.0.1"))
 	at := secureNode(t, access.Files{Certificate: pair.Certificate, Key: pair.Key}, true)
-	web := &http.Client{Transport: &http.Transport{TLSClientConfig: nodes.Config(), DisableKeepAlives: true}}
+	// As curl and Prometheus do, it would rather speak HTTP/2.
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: nodes.Config(), DisableKeepAlives: true, ForceAttemptHTTP2: true}}
 	get := func(path, token string) (int, string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+at.HTTP+path, http.NoBody)
 		require.NoError(t, err)
