@@ -3,6 +3,7 @@ package access
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -36,9 +37,11 @@ func TestTokenFiles(t *testing.T) {
 		"nothing":           {"# comment\n", "holds no token"},
 		"no name":           {tokenA + "\n", ":1: want a name, a space, and a token"},
 		"three words":       {"a " + tokenA + " " + tokenB, ":1: want a name"},
-		"short":             {"\na short\n", `:2: the token of "a" has 5 bytes, want 16 to 1024; ` + "`openssl rand -hex 32` makes one"},
+		"short":             {"\na short\n", `:2: the token has 5 bytes, want 16 to 1024; ` + "`openssl rand -hex 32` makes one"},
 		"long":              {"a " + strings.Repeat("x", 1025), "has 1025 bytes"},
-		"a name is doubled": {"a " + tokenA + "\na " + tokenB, `:2: there is a token of the name "a" above`},
+		"a name is doubled": {"a " + tokenA + "\na " + tokenB, `:2: the line's name stands above as well`},
+		"swapped":           {tokenA + " alice", `:1: the token has 5 bytes`},
+		"swapped, doubled":  {tokenA + " averylongnameofauser\n" + tokenA + " anotherlongnameofauser", `:2: the line's name`},
 		"too many":          {manyTokens(), "the limit is 1000 tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +163,45 @@ func TestTokensAreReadAgain(t *testing.T) {
 	now = now.Add(pollInterval / 2)
 	require.True(t, allowed(tokenA))
 	require.NotContains(t, log.String(), tokenA)
+}
+
+// What made a changed file unusable may go without a change of time and size: the
+// file's mode, or a fault of the disk.
+func TestAChangedFileIsTriedUntilItCanBeUsed(t *testing.T) {
+	path := tokenFile(t, "a "+tokenA)
+	var log strings.Builder
+	fault := error(nil)
+	w, err := newWatched(slog.New(slog.NewTextHandler(&log, nil)), func() (tokens, error) {
+		if fault != nil {
+			return nil, fault
+		}
+		return readTokens(path)
+	}, path)
+	require.NoError(t, err)
+	now := time.Now()
+	w.now = func() time.Time { return now }
+	knows := func(token string) bool {
+		now = now.Add(time.Minute)
+		_, ok := w.get().find(token)
+		return ok
+	}
+	require.NoError(t, os.WriteFile(path, []byte("b "+tokenB+"\n"), 0o600))
+	fault = errors.New("input/output error")
+	require.True(t, knows(tokenA))
+	fault = nil
+	require.True(t, knows(tokenB), "the fault is gone, the file is the same")
+
+	require.NoError(t, os.WriteFile(path, []byte("a "+tokenA), 0o600))
+	require.NoError(t, os.Chmod(path, 0o644))
+	require.False(t, knows(tokenA))
+	require.False(t, knows(tokenA))
+	require.NoError(t, os.Chmod(path, 0o600))
+	require.True(t, knows(tokenA))
+	require.Equal(t, 2, strings.Count(log.String(), "can't be used"), "each fault is told once")
+
+	require.NoError(t, os.Chmod(path, 0o644))
+	knows(tokenA)
+	require.Equal(t, 3, strings.Count(log.String(), "can't be used"), "a mode that others can read with is a change")
 }
 
 func TestTLSFilesThatCannotBeUsed(t *testing.T) {

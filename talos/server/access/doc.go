@@ -13,5 +13,5 @@
 //
 // Files are looked at by a handshake or a call, at most once per pollInterval. A
 // file that can't be used after a change leaves what was loaded before in force,
-// and is logged once.
+// is logged once, and tried again with each look.
 package access

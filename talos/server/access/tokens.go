@@ -69,17 +69,18 @@ func readTokens(path string) (tokens, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		// No message shows the line: it holds a secret.
+		// No message shows a part of the line: which one is the secret is not known
+		// if its words are swapped.
 		name, secret, found := strings.Cut(line, " ")
 		secret = strings.TrimSpace(secret)
 		switch {
 		case !found || strings.ContainsAny(secret, " \t"):
 			return nil, fmt.Errorf("%s:%d: want a name, a space, and a token without spaces", path, number)
 		case len(secret) < minTokenLength || len(secret) > maxTokenLength:
-			return nil, fmt.Errorf("%s:%d: the token of %q has %d bytes, want %d to %d; `openssl rand -hex 32` makes one",
-				path, number, name, len(secret), minTokenLength, maxTokenLength)
+			return nil, fmt.Errorf("%s:%d: the token has %d bytes, want %d to %d; `openssl rand -hex 32` makes one",
+				path, number, len(secret), minTokenLength, maxTokenLength)
 		case names[name]:
-			return nil, fmt.Errorf("%s:%d: there is a token of the name %q above", path, number, name)
+			return nil, fmt.Errorf("%s:%d: the line's name stands above as well", path, number)
 		case len(all) == maxTokens:
 			return nil, fmt.Errorf("%s:%d: the limit is %d tokens", path, number, maxTokens)
 		}

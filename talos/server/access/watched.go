@@ -16,9 +16,11 @@ const pollInterval = time.Second
 type stamp struct {
 	modified time.Time
 	size     int64
+	mode     os.FileMode
 }
 
-// watched is a value that is made of files, made anew when one of them changes.
+// watched is a value that is made of files, made anew when one of them changes,
+// and until that succeeds.
 type watched[T any] struct {
 	paths  []string
 	load   func() (T, error)
@@ -29,6 +31,8 @@ type watched[T any] struct {
 	value  T
 	stamps []stamp
 	looked time.Time
+	// fault is why the last load failed; empty if it did not.
+	fault string
 }
 
 // newWatched loads the value for the first time.
@@ -51,16 +55,19 @@ func (w *watched[T]) get() T {
 	}
 	w.looked = now
 	stamps := w.stat()
-	if slices.Equal(stamps, w.stamps) {
+	if slices.Equal(stamps, w.stamps) && w.fault == "" {
 		return w.value
 	}
 	w.stamps = stamps
 	value, err := w.load()
 	if err != nil {
-		w.logger.Warn("changed files can't be used, what was loaded before stays in force", "files", w.paths, "error", err)
+		if err.Error() != w.fault {
+			w.logger.Warn("changed files can't be used, what was loaded before stays in force", "files", w.paths, "error", err)
+		}
+		w.fault = err.Error()
 		return w.value
 	}
-	w.value = value
+	w.value, w.fault = value, ""
 	w.logger.Info("changed files are in force", "files", w.paths)
 	return w.value
 }
@@ -70,7 +77,7 @@ func (w *watched[T]) stat() []stamp {
 	stamps := make([]stamp, len(w.paths))
 	for i, path := range w.paths {
 		if info, err := os.Stat(path); err == nil {
-			stamps[i] = stamp{info.ModTime(), info.Size()}
+			stamps[i] = stamp{info.ModTime(), info.Size(), info.Mode()}
 		}
 	}
 	return stamps
