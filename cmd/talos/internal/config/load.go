@@ -14,6 +14,9 @@ import (
 // maxFileBytes bounds a configuration file.
 const maxFileBytes = 1 << 20
 
+// unset is the source of a value that no layer has.
+const unset = "default"
+
 // Layers are where values come from, besides the defaults.
 type Layers struct {
 	// File is the path of a YAML file; empty for none.
@@ -40,7 +43,7 @@ func Load(layers Layers) (*Loaded, error) {
 	r := reader{byKey: make(map[string]Setting), loaded: l}
 	for _, s := range Settings(&l.Config) {
 		r.byKey[s.Key] = s
-		l.sources[s.Key] = "default"
+		l.sources[s.Key] = unset
 	}
 	if layers.File != "" {
 		r.readFile(layers.File)
@@ -51,7 +54,19 @@ func Load(layers Layers) (*Loaded, error) {
 			r.set(s, text, "flag --"+s.Flag, "--"+s.Flag)
 		}
 	}
+	l.follow()
 	return l, r.faults.orNil()
+}
+
+// follow lowers the limits that nobody has set to those that they are parts of.
+func (l *Loaded) follow() {
+	limits := &l.Limits
+	if l.sources["limits.connections_per_address"] == unset && limits.Connections > 0 {
+		limits.ConnectionsPerAddress = min(limits.ConnectionsPerAddress, limits.Connections)
+	}
+	if l.sources["limits.connection_answer_bytes"] == unset && limits.AnswerBytes > 0 {
+		limits.ConnectionAnswerBytes = min(limits.ConnectionAnswerBytes, limits.AnswerBytes)
+	}
 }
 
 // Read is Load and Validate, and tells the faults of both at once.
@@ -201,8 +216,8 @@ func (r *reader) isGroup(key string) bool {
 }
 
 // kubernetes matches the variables that Kubernetes sets in every container
-// beside a service of the name talos-server.
-var kubernetes = regexp.MustCompile(`^TALOS_SERVER_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?)$`)
+// beside services whose names are, or begin with, talos-server.
+var kubernetes = regexp.MustCompile(`^TALOS_SERVER_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP).*)?)$`)
 
 func (r *reader) readEnvironment(environ []string) {
 	byName := make(map[string]Setting)

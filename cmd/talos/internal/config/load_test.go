@@ -28,6 +28,8 @@ func TestLayers(t *testing.T) {
 			"TALOS_SERVER_LISTEN=127.0.0.1:2", "TALOS_SERVER_LIMITS_TOPICS=2", "TALOS_SERVER_ETCD_ENDPOINTS=c:3, d:4",
 			"TALOS_SERVER_LIMITS_ANSWER_BYTES=1GiB", "TALOS_SERVER=ignored:1", "TALOS_SERVER_CONFIG=ignored", "PATH=ignored",
 			"TALOS_SERVER_SERVICE_HOST=10.0.0.1", "TALOS_SERVER_PORT_7070_TCP_ADDR=10.0.0.1",
+			"TALOS_SERVER_METRICS_SERVICE_HOST=10.0.0.2", "TALOS_SERVER_METRICS_SERVICE_PORT_HTTP=7071",
+			"TALOS_SERVER_METRICS_PORT=tcp://10.0.0.2:7071", "TALOS_SERVER_METRICS_PORT_7071_TCP=tcp://10.0.0.2:7071",
 		},
 		Flags: map[string]string{"listen": "127.0.0.1:3", "log-level": "debug", "insecure": "true"},
 	})
@@ -128,6 +130,24 @@ func TestBytes(t *testing.T) {
 	for _, text := range []string{"", "-1", "1KB", "1.5MiB", "MiB", "9999999999GiB"} {
 		require.Error(t, new(Bytes).UnmarshalText([]byte(text)), text)
 	}
+}
+
+// Whoever lowers a whole need not lower its parts as well; what is set stays as it
+// is, and is refused if it can't be.
+func TestLimitsFollowThoseThatTheyArePartsOf(t *testing.T) {
+	lower := []string{
+		"TALOS_SERVER_LIMITS_CONNECTIONS=10", "TALOS_SERVER_LIMITS_ANSWER_BYTES=20MiB",
+		"TALOS_SERVER_STORE=mem:", "TALOS_SERVER_ETCD_ENDPOINTS=e:1",
+	}
+	l, err := Read(Layers{Environ: lower}, Server)
+	require.NoError(t, err)
+	require.Equal(t, 10, l.Limits.ConnectionsPerAddress)
+	require.Equal(t, Bytes(20<<20), l.Limits.ConnectionAnswerBytes)
+
+	_, err = Read(Layers{Environ: append(lower,
+		"TALOS_SERVER_LIMITS_CONNECTIONS_PER_ADDRESS=11", "TALOS_SERVER_LIMITS_CONNECTION_ANSWER_BYTES=21MiB")}, Server)
+	require.ErrorContains(t, err, "limits.connections_per_address is above")
+	require.ErrorContains(t, err, "limits.connection_answer_bytes is above")
 }
 
 func TestSecretsAreMasked(t *testing.T) {

@@ -143,12 +143,7 @@ func (v *validator) files() {
 
 func (v *validator) etcd() {
 	e := v.Etcd
-	for _, endpoint := range e.Endpoints {
-		address := endpoint[strings.LastIndex(endpoint, "/")+1:]
-		_, _, err := net.SplitHostPort(address)
-		v.need(err == nil, "etcd.endpoints has %q: want host:port", endpoint)
-		v.need(!strings.HasPrefix(endpoint, "https://") || e.TLS.CA != "", "etcd.endpoints has %q: set etcd.tls.ca for https", endpoint)
-	}
+	v.endpoints()
 	v.need(e.Password == "" || e.PasswordFile == "", "etcd.password and etcd.password_file exclude each other: keep the file")
 	hasPassword := e.Password != "" || e.PasswordFile != ""
 	v.need(e.User == "" || hasPassword, "etcd.user needs etcd.password_file")
@@ -163,6 +158,26 @@ func (v *validator) etcd() {
 	if _, err := e.tls(); err != nil {
 		v.need(false, "etcd.tls: %w", err)
 	}
+}
+
+// endpoints refuses what would go in clear though TLS is configured: etcd's client
+// goes by the scheme of the first one, and sends the password.
+func (v *validator) endpoints() {
+	ca := v.Etcd.TLS.CA
+	schemes := map[string]bool{}
+	for _, endpoint := range v.Etcd.Endpoints {
+		scheme, address, found := strings.Cut(endpoint, "://")
+		if !found {
+			scheme, address = "", endpoint
+		}
+		scheme = strings.ToLower(scheme)
+		schemes[scheme] = true
+		_, _, err := net.SplitHostPort(address)
+		v.need(err == nil && (scheme == "" || scheme == "http" || scheme == "https"), "etcd.endpoints has %q: want host:port", endpoint)
+		v.need(scheme != "https" || ca != "", "etcd.endpoints has %q: set etcd.tls.ca for https", endpoint)
+		v.need(scheme != "http" || ca == "", "etcd.endpoints has %q, but etcd.tls.ca is set: want https, or host:port alone", endpoint)
+	}
+	v.need(!schemes["http"] || !schemes["https"], "etcd.endpoints has both http and https: want one of them")
 }
 
 func (v *validator) limits() {
@@ -184,7 +199,7 @@ func (v *validator) limits() {
 		"limits.record_bytes is %d: want %d to %d bytes, which is what clients are ready for", l.RecordBytes, minRecordBytes, talos.DefaultRecordBytes)
 	least := Bytes(server.LeastAnswerBytes(talos.DefaultLimits()))
 	v.need(l.ConnectionAnswerBytes <= 0 || l.ConnectionAnswerBytes >= least,
-		"limits.connection_answer_bytes is %s: want room for one answer, %d bytes", textOf(l.ConnectionAnswerBytes), least)
+		"limits.connection_answer_bytes is %s: want room for one answer, %d bytes (and limits.answer_bytes no less)", textOf(l.ConnectionAnswerBytes), least)
 	v.need(l.ConnectionsPerAddress <= l.Connections, "limits.connections_per_address is above limits.connections")
 	v.need(l.ConnectionAnswerBytes <= l.AnswerBytes, "limits.connection_answer_bytes is above limits.answer_bytes")
 	v.need(v.DrainTimeout >= time.Second, "drain_timeout is %v: want at least 1s (the default is %v)", v.DrainTimeout, server.DefaultDrain)

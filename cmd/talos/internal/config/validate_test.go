@@ -73,7 +73,15 @@ func TestValidate(t *testing.T) {
 		"etcd's TLS": {func(c *Config) { c.Etcd.Endpoints, c.Etcd.TLS.Certificate = []string{"https://e:1", "e"}, "x" }, []string{
 			"set etcd.tls.ca for https", `has "e": want host:port`, "go together", "needs etcd.tls.ca",
 		}},
-		"etcd's CA": {func(c *Config) { c.Etcd.TLS.CA = pair.Key }, []string{"holds no certificate in PEM"}},
+		"etcd without TLS": {func(c *Config) { c.Etcd.Endpoints = []string{"http://e:1"} }, nil},
+		"etcd in clear, with a CA": {func(c *Config) {
+			c.Etcd.Endpoints, c.Etcd.TLS.CA = []string{"HTTP://e:1", "f:1"}, ca.File()
+		}, []string{`etcd.endpoints has "HTTP://e:1", but etcd.tls.ca is set: want https`}},
+		"etcd in clear and with TLS": {func(c *Config) {
+			c.Etcd.Endpoints, c.Etcd.TLS.CA = []string{"http://e:1", "https://f:1"}, ca.File()
+		}, []string{`but etcd.tls.ca is set`, "etcd.endpoints has both http and https"}},
+		"etcd over something else": {func(c *Config) { c.Etcd.Endpoints = []string{"ftp://e:1"} }, []string{`has "ftp://e:1": want host:port`}},
+		"etcd's CA":                {func(c *Config) { c.Etcd.TLS.CA = pair.Key }, []string{"holds no certificate in PEM"}},
 		"limits": {func(c *Config) {
 			c.Limits.Streams, c.Limits.AnswerBytes, c.Limits.AnswerTimeout = 0, 0, 1
 			c.Limits.RecordBytes, c.Limits.ConnectionsPerAddress = 2<<20, c.Limits.Connections+1
@@ -81,7 +89,7 @@ func TestValidate(t *testing.T) {
 			c.Etcd.SessionTTL = 1500 * time.Millisecond
 			c.Limits.ConnectionAnswerBytes = 1 << 20
 		}, []string{
-			"etcd.dial_timeout is 0s", "etcd.session_ttl is 1.5s: want whole seconds", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
+			"etcd.session_ttl is 1.5s: want whole seconds", "etcd.dial_timeout is 0s", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
 			"limits.answer_timeout is 1ns: want at least 100ms", "limits.record_bytes is 2097152", "limits.connection_answer_bytes is 1MiB: want room for one answer", "limits.connections_per_address is above",
 			"limits.connection_answer_bytes is above", "drain_timeout is 1ms",
 		}},
