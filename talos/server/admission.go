@@ -32,7 +32,7 @@ func (n *Node) admit(ctx context.Context, info *tap.Info) (context.Context, erro
 		return ctx, n.outcome(info.FullMethodName, &talos.Error{Kind: talos.Internal, Op: "server.admit", Detail: "a call without a connection"})
 	}
 	if err := n.mayEnter(ctx, info); err != nil {
-		if conn.refusals.Add(1) >= maxRefusals {
+		if conn.refused(err) {
 			// What was refused costs memory as long as the connection lives.
 			n.hangUp(conn, "too many calls were refused")
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/talos-log/talos/talos"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/peer"
 )
@@ -54,6 +55,15 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	}
 }
 
+// refused counts a call that was refused with err, and tells whether that was one
+// too many.
+func (c *connection) refused(err error) bool {
+	if talos.KindOf(err) == talos.Overloaded {
+		return c.overloads.Add(1) >= maxOverloads
+	}
+	return c.refusals.Add(1) >= maxRefusals
+}
+
 // enter counts a connection, or returns the name of the limit that it breaks.
 func (l *limitedListener) enter(host string) (limit string) {
 	l.mu.Lock()
@@ -97,8 +107,8 @@ type connection struct {
 	leave func()
 	// answers is the connection's share of memory for answers.
 	answers *semaphore.Weighted
-	// refusals counts the calls that were refused before they began.
-	refusals atomic.Int32
+	// refusals and overloads count the calls that were refused before they began.
+	refusals, overloads atomic.Int32
 
 	mu     sync.Mutex // guards the fields below
 	closed bool

@@ -46,7 +46,10 @@ const (
 	plainBytes    = 8 << 10
 	// maxMemoryWait is how long a call waits for memory for its answer.
 	maxMemoryWait = 10 * time.Second
-	// maxRefusals is how many calls of one connection may be refused before it is
-	// closed.
+	// maxRefusals is how many calls of one connection may be refused, because of who
+	// calls, before it is closed.
 	maxRefusals = 100
+	// maxOverloads is the same of calls that came while the node had too many: a
+	// client that is in its right meets that as well, and tries again.
+	maxOverloads = 10_000
 )

@@ -100,7 +100,7 @@ func TestHalfOfARequest(t *testing.T) {
 func TestCallsThatAreRefusedEndTheConnection(t *testing.T) {
 	s := newScene(t, "--config", settings(t, "limits: {streams: 20}\n"))
 	h := handshake(t, s.node.Address())
-	for i := range uint32(400) {
+	for i := range uint32(20_000) {
 		h.header.Reset()
 		h.beginHeaders(t, talosv1.Log_Produce_FullMethodName)
 		err := h.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: h.header.Bytes(), EndHeaders: true})
