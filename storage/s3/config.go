@@ -137,6 +137,9 @@ func interval(s string) (time.Duration, error) {
 }
 
 func parseEndpoint(s string) (*url.URL, error) {
+	if strings.Contains(s, "@") {
+		return nil, errors.New("the endpoint can't be used: credentials don't belong in it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	}
 	e, err := url.Parse(s)
 	if err != nil || (e.Scheme != "http" && e.Scheme != "https") || e.Host == "" || e.User != nil || strings.Trim(e.Path, "/") != "" || e.RawQuery != "" {
 		return nil, fmt.Errorf("the endpoint %q can't be used: it is written http://host:port or https://host:port", s)

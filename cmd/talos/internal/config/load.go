@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/talos-log/talos/cmd/talos/internal/stores"
 )
 
 // maxFileBytes bounds a configuration file.
@@ -101,7 +103,7 @@ func (r *reader) fault(format string, args ...any) {
 func (r *reader) set(s Setting, text, source, at string) {
 	if err := s.set(text); err != nil {
 		if s.secret != "" {
-			text = masked
+			text = stores.Masked
 		}
 		r.fault("%s: %s is %q: %w", at, s.Key, text, err)
 		return

@@ -122,9 +122,9 @@ func (s Setting) Shown() string {
 	case text == "":
 		return ""
 	case s.secret == "true":
-		return masked
+		return stores.Masked
 	case s.secret == "url":
-		return maskURL(text)
+		return stores.Mask(text)
 	default:
 		return text
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/talos-log/talos/cmd/talos/internal/stores"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server"
 )
@@ -35,6 +36,11 @@ func (c *Config) Validate(role Role) error {
 	if role == Server {
 		v.need(c.Store != "", "store is missing: set store, --store or TALOS_SERVER_STORE to a URL, as file:///srv/talos")
 		v.need(len(c.Etcd.Endpoints) > 0, "etcd.endpoints is missing: set etcd.endpoints, --etcd or TALOS_SERVER_ETCD_ENDPOINTS to host:port of etcd's members")
+	}
+	if v.Store != "" {
+		if err := stores.Check(v.Store); err != nil {
+			v.need(false, "store: %w", err)
+		}
 	}
 	v.exposure()
 	v.files()

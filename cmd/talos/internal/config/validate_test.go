@@ -39,6 +39,7 @@ func TestValidate(t *testing.T) {
 		"all that is needed": {func(c *Config) { c.Store, c.Etcd.Endpoints, c.Listen = "", nil, "" }, []string{
 			"listen is missing", "store is missing: set store, --store or TALOS_SERVER_STORE", "etcd.endpoints is missing",
 		}},
+		"an unknown store": {func(c *Config) { c.Store = "ftp://alice:sesame@host/x" }, []string{`there is no store "ftp"`}},
 		"addresses": {func(c *Config) { c.Listen, c.HTTP, c.Advertise = "here", "127.0.0.1:99999", "0.0.0.0:7070" }, []string{
 			`listen is "here": want host:port`, `http is "127.0.0.1:99999"`, `advertise is "0.0.0.0:7070": want the host's name`,
 		}},

@@ -2,9 +2,7 @@ package stores
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,22 +48,12 @@ func Open(ctx context.Context, location string, o Options) (*Opened, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(location)
+	u, err := parse(location)
 	if err != nil {
-		return nil, invalid(location, "it can't be read as a URL: "+err.Error())
+		return nil, err
 	}
 	switch u.Scheme {
-	case "":
-		return openFolder(location, location, o)
-	case "file":
-		if u.Host != "" || u.Path == "" || u.RawQuery != "" {
-			return nil, invalid(location, "a folder is written file:///path, with three slashes")
-		}
-		return openFolder(location, u.Path, o)
 	case "mem":
-		if location != "mem:" {
-			return nil, invalid(location, "memory is written mem: and nothing else")
-		}
 		return &Opened{Store: mem.New()}, nil
 	case "hdfs":
 		s, err := hdfs.Open(ctx, u, hdfs.Options{Logger: o.Logger, ReadOnly: o.Look})
@@ -79,14 +67,10 @@ func Open(ctx context.Context, location string, o Options) (*Opened, error) {
 			return nil, err
 		}
 		return &Opened{Store: s, Collector: s, close: s.Close}, nil
+	case "file":
+		return openFolder(location, u.Path, o)
 	default:
-		return nil, invalid(location, fmt.Sprintf("there is no store %q", u.Scheme))
-	}
-}
-
-func invalid(location, detail string) error {
-	return &talos.Error{
-		Kind: talos.InvalidConfig, Op: "stores.Open", Subject: "--store " + location, Detail: detail + "; it takes " + Forms,
+		return openFolder(location, location, o)
 	}
 }
 

@@ -52,7 +52,32 @@ func TestWhatIsNoStoreIsRefusedWithWhatOpenTakes(t *testing.T) {
 		require.ErrorIs(t, err, talos.InvalidConfig, location)
 		require.ErrorContains(t, err, says)
 		require.ErrorContains(t, err, stores.Forms)
+		require.Equal(t, err, stores.Check(location), "it can be told without opening")
 	}
+}
+
+func TestWhatIsAStoreIsCheckedWithoutOpeningIt(t *testing.T) {
+	for _, location := range []string{"mem:", "/no/such", "file:///no/such", "hdfs://a@no.such:1/x", "s3://bucket/prefix?endpoint=http://no.such:1"} {
+		require.NoError(t, stores.Check(location), location)
+	}
+}
+
+// Whatever is wrong with a URL, its secrets are not told.
+func TestErrorsShowNoSecret(t *testing.T) {
+	for _, location := range []string{
+		"s3://alice:sesame@bucket/p", "s3://alice:ses/ame@bucket/p", "s3://alice:12/sesame@bucket", "s3://bucket/p?endpoint=http://alice:sesame@e:1",
+		"s3://bucket/p?endpoint=http%3A%2F%2Falice%3Asesame%40e", "ftp://alice:sesame@host/x", "ftp://host/x?secret_key=sesame", "ftp://alice:ses%zzame@host",
+		"file://alice:sesame@/srv", "hdfs://alice:ses ame@host/x",
+	} {
+		_, err := stores.Open(t.Context(), location, stores.Options{})
+		require.ErrorIs(t, err, talos.InvalidConfig, location)
+		for _, part := range []string{"sesame", "ses/", "ses%", "ses ", ":ses", "ame@"} {
+			require.NotContains(t, err.Error(), part, location)
+		}
+	}
+	require.Equal(t, "hdfs://"+stores.Masked, stores.Mask("hdfs://alice:ses/ame@host"))
+	require.Equal(t, "hdfs://alice@host:1/x", stores.Mask("hdfs://alice@host:1/x"))
+	require.Equal(t, "/srv/a@b", stores.Mask("/srv/a@b"))
 }
 
 func TestLookingMakesNothing(t *testing.T) {
