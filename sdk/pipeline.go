@@ -196,15 +196,16 @@ func (l *pipeline) recover(n *lane) bool {
 	case !n.unresolved():
 		return true
 	case n.uncertain():
+		// The queue waits for another id: nothing else would ask for it.
 		l.failFrom(n, 0, cause)
 		l.deliver(n)
-		return true
+		n.resend = false
 	default:
 		// None of them is stored: they go again, in order, under another id.
-		n.renewing = true
-		l.askForID()
-		return false
 	}
+	n.renewing = true
+	l.askForID()
+	return false
 }
 
 // build makes a batch of the front of the queue, and sends it.

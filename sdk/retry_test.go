@@ -213,6 +213,37 @@ func TestForgottenAfterAnAttemptWithoutAnswer(t *testing.T) {
 	})
 }
 
+// What was queued behind such batches goes on at once: no other event would wake
+// the lane before the next look for the partitions.
+func TestForgottenWithAQueueBehind(t *testing.T) {
+	n := newNode(1)
+	producing(t, n, nil, func(t *testing.T, p *sdk.Producer) {
+		_, err := p.SendSync(t.Context(), 0, value("first"))
+		require.NoError(t, err)
+		hold, answer := make(chan struct{}), make(chan struct{})
+		n.each(at(map[int]fault{1: {hold: hold, mute: true}, 2: {hold: answer, forget: true}}))
+		done := sendFive(t, p)
+		for _, v := range []string{"queued", "and another"} {
+			done.send(t, p, 0, v)
+			synctest.Wait()
+		}
+		start := time.Now()
+		close(hold)
+		// By then the looks that follow the broken stream are over.
+		time.AfterFunc(time.Second, func() { close(answer) })
+		require.ErrorIs(t, p.Flush(t.Context()), talos.UnknownProducer)
+		require.Less(t, time.Since(start), 2*time.Second)
+		got := done.all()
+		require.Len(t, got, 7)
+		for _, r := range got[:5] {
+			require.ErrorContains(t, r.err, "whether it was stored is unknown")
+		}
+		require.NoError(t, got[5].err)
+		require.NoError(t, got[6].err)
+	})
+	require.Equal(t, []string{"first", "record 0", "queued", "and another"}, n.stored(t, 0))
+}
+
 func TestStoredTooLongAgoToKnow(t *testing.T) {
 	n := newNode(1)
 	n.script = at(map[int]fault{0: {store: talos.DuplicateSequence}})
