@@ -213,7 +213,8 @@ func (c *Consumer) background(f func()) {
 // order. It tries again by itself, until ctx ends, what passes by itself: a node
 // that restarts, a partition that moves. Its error is that of ctx, Closed, a
 // *BatchError or a *PartitionError; records that it has not returned are not
-// lost, and another Poll goes on.
+// lost, and another Poll goes on: with the partition of such an error after a
+// delay that grows up to a second, or at once where the caller sought.
 func (c *Consumer) Poll(ctx context.Context) ([]Message, error) {
 	if len(c.pending) > 0 && c.ctx.Err() == nil {
 		messages := c.pending

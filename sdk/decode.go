@@ -3,6 +3,7 @@ package sdk
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -63,7 +64,7 @@ func (c *Consumer) decodeOne(s *source, messages []Message) ([]Message, error) {
 			})
 		}
 	}
-	s.position, s.fetched = h.Next(), s.fetched[h.Size:]
+	s.position, s.fetched, s.failures = h.Next(), s.fetched[h.Size:], 0
 	return messages, nil
 }
 
@@ -75,6 +76,7 @@ func (c *Consumer) skip(s *source, err error) error {
 	s.fetched = nil
 	var bad *BatchError
 	if !c.cfg.skipDamaged || !errors.As(err, &bad) {
+		s.later(time.Now())
 		return err
 	}
 	if s.damaged != bad.Base {

@@ -217,7 +217,10 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 	s.epoch = max(s.epoch, talos.Epoch(f.GetEpoch()))
 	w := f.GetError()
 	if w == nil {
-		s.failures, s.settled, s.fetched = 0, true, f.GetBatches()
+		s.settled, s.fetched = true, f.GetBatches()
+		if len(s.fetched) == 0 {
+			s.failures = 0 // else once a batch was taken apart
+		}
 		s.added = s.added && len(s.fetched) == 0
 		c.looks = 0
 		return nil
@@ -236,15 +239,21 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 		s.missing = err
 		c.look(now)
 	case kind == talos.OffsetOutOfRange:
-		return c.outOfRange(s, err)
+		if err = c.outOfRange(s, err); err == nil {
+			return nil
+		}
+		s.later(now)
+		return err
 	case !talos.Retryable(err):
+		s.later(now)
 		return err
 	}
 	s.later(now)
 	return nil
 }
 
-// later leaves a source alone for a while after a failure.
+// later leaves a source alone for a while after a failure, also one that Poll
+// returns: a loop may go on whatever the error.
 func (s *source) later(now time.Time) {
 	s.notBefore = now.Add(backoffAfter(s.failures))
 	s.failures++

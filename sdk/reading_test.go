@@ -3,6 +3,7 @@ package sdk_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -227,4 +228,37 @@ func TestSeekIsNotHeldUpByALongPoll(t *testing.T) {
 		require.Equal(t, []string{"0"}, poll(t, c))
 		require.Zero(t, time.Since(start))
 	})
+}
+
+// A body that goes on whatever the error does not ask at the speed of the network.
+func TestErrorsThatLastAreMetWithADelay(t *testing.T) {
+	for _, c := range []struct {
+		kind  talos.Kind
+		start sdk.Start
+		spoil func(n *node)
+	}{
+		{talos.OffsetOutOfRange, sdk.At(9), func(*node) {}},
+		{talos.UndecodableBatch, sdk.At(0), func(n *node) { n.partitions[0].batches[0][batch.HeaderSize] ^= 1 }},
+		{talos.CorruptSegment, sdk.At(0), func(n *node) {
+			n.partitionFaults[0] = slices.Repeat([]error{talos.CorruptSegment}, 1000)
+		}},
+	} {
+		t.Run(string(c.kind), func(t *testing.T) {
+			n := newNode(1)
+			consuming(t, n, func(t *testing.T, client *sdk.Client) {
+				n.put(t, 0, batch.None, "0")
+				consumer := consumer(t, client, sdk.ConsumerStart(c.start))
+				c.spoil(n)
+				start, errs := time.Now(), 0
+				for _, err := range consumer.Records(t.Context()) {
+					require.ErrorIs(t, err, c.kind)
+					if errs++; errs == 20 {
+						break
+					}
+				}
+				require.Greater(t, time.Since(start), 5*time.Second)
+				require.Less(t, time.Since(start), 20*time.Second)
+			})
+		})
+	}
 }
