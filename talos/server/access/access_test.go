@@ -182,8 +182,7 @@ func TestAChangedFileIsTriedUntilItCanBeUsed(t *testing.T) {
 	w.now = func() time.Time { return now }
 	knows := func(token string) bool {
 		now = now.Add(time.Minute)
-		_, ok := w.get().find(token)
-		return ok
+		return w.get().know(token)
 	}
 	require.NoError(t, os.WriteFile(path, []byte("b "+tokenB+"\n"), 0o600))
 	fault = errors.New("input/output error")

@@ -22,20 +22,19 @@ const (
 type tokens []token
 
 type token struct {
-	name string
 	hash [sha256.Size]byte
 }
 
-// find returns the name of a token. It takes as long for one that is known as
+// know tells whether there is such a token. It takes as long for one that is known as
 // for one that is not.
-func (t tokens) find(secret string) (name string, ok bool) {
+func (t tokens) know(secret string) (ok bool) {
 	hash := sha256.Sum256([]byte(secret))
 	for _, one := range t {
 		if subtle.ConstantTimeCompare(one.hash[:], hash[:]) == 1 {
-			name, ok = one.name, true
+			ok = true
 		}
 	}
-	return name, ok
+	return ok
 }
 
 // CheckSecretFile returns an error if others than the owner and its group may read
@@ -85,7 +84,7 @@ func readTokens(path string) (tokens, error) {
 			return nil, fmt.Errorf("%s:%d: the limit is %d tokens", path, number, maxTokens)
 		}
 		names[name] = true
-		all = append(all, token{name, sha256.Sum256([]byte(secret))})
+		all = append(all, token{sha256.Sum256([]byte(secret))})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

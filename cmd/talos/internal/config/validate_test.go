@@ -90,7 +90,7 @@ func TestValidate(t *testing.T) {
 			c.Etcd.SessionTTL = 1500 * time.Millisecond
 			c.Limits.ConnectionAnswerBytes = 1 << 20
 		}, []string{
-			"etcd.session_ttl is 1.5s: want whole seconds", "etcd.dial_timeout is 0s", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
+			"etcd.dial_timeout is 0s", "etcd.session_ttl is 1.5s: want whole seconds", "limits.streams is 0: want a positive number", "limits.answer_bytes is 0: want a positive size",
 			"limits.answer_timeout is 1ns: want at least 100ms", "limits.record_bytes is 2097152", "limits.connection_answer_bytes is 1MiB: want room for one answer", "limits.connections_per_address is above",
 			"limits.connection_answer_bytes is above", "drain_timeout is 1ms",
 		}},
