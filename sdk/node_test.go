@@ -397,8 +397,8 @@ func (n *node) ListOffsets(_ context.Context, r *talosv1.ListOffsetsRequest) (*t
 			l.Error = wire(err)
 		} else {
 			l.Range = &talosv1.OffsetRange{Start: int64(p.start), End: int64(p.next)}
-			if asked.AtTimeMs != nil {
-				l.OffsetAtTime = n.atTime(asked.GetPartition(), asked.GetAtTimeMs())
+			if asked.AtTimeMs != nil && !n.timeless {
+				l.OffsetAtTime, l.HasOffsetAtTime = n.atTime(asked.GetPartition(), asked.GetAtTimeMs()), true
 			}
 			l.Epoch, l.Segments, l.Bytes, l.Owner, l.OwnerAddress = 3, 2, 100, "n", "node:7070"
 		}
@@ -410,9 +410,6 @@ func (n *node) ListOffsets(_ context.Context, r *talosv1.ListOffsetsRequest) (*t
 // atTime is the base of the first batch whose time is at or behind millis.
 func (n *node) atTime(partition int32, millis int64) int64 {
 	p := n.partitions[partition]
-	if n.timeless {
-		return 0
-	}
 	for _, b := range p.batches {
 		if h, err := batch.Parse(b); err == nil && h.Base >= p.start && h.BaseTimestamp >= millis {
 			return int64(h.Base)

@@ -145,11 +145,14 @@ func toOffsets(topic talos.TopicName, partition int32, l *talosv1.ListedOffsets,
 	}
 	o.Range = toRange(l.GetRange())
 	if timed {
-		if o.AtTime = talos.Offset(l.GetOffsetAtTime()); o.AtTime < o.Range.Start || o.AtTime > o.Range.End {
+		if !l.GetHasOffsetAtTime() {
 			return PartitionOffsets{Partition: partition, Err: &talos.Error{
 				Kind: talos.Incompatible, Op: op, Subject: subject(topic, partition),
 				Detail: "the node can't tell an offset for a time: update the node",
 			}}
+		}
+		if o.AtTime = talos.Offset(l.GetOffsetAtTime()); o.AtTime < o.Range.Start || o.AtTime > o.Range.End {
+			return PartitionOffsets{Partition: partition, Err: malformed(op, subject(topic, partition))}
 		}
 	}
 	o.Segments, o.Bytes = int(l.GetSegments()), l.GetBytes()

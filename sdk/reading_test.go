@@ -198,15 +198,15 @@ func TestSeekAndStartByTime(t *testing.T) {
 	})
 }
 
-// A node that ignores the time must not send anybody to the wrong place.
+// A node that ignores the time must not send anybody to the wrong place, be it at
+// the start, where no range tells.
 func TestANodeThatDoesNotKnowTimes(t *testing.T) {
 	n := newNode(1)
 	n.timeless = true
 	consuming(t, n, func(t *testing.T, client *sdk.Client) {
 		n.put(t, 0, batch.None, "0")
 		n.put(t, 0, batch.None, "1")
-		n.partitions[0].start = 1
-		c := consumer(t, client)
+		c := consumer(t, client, sdk.ConsumerStart(sdk.At(1)))
 		err := c.SeekTime(t.Context(), noon)
 		require.ErrorIs(t, err, talos.Incompatible)
 		require.EqualValues(t, 1, c.Position(0), "nothing has changed")

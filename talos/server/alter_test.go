@@ -137,6 +137,7 @@ func TestListOffsetsAtATime(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		require.Nil(t, response.GetPartitions()[0].GetError())
+		require.True(t, response.GetPartitions()[0].GetHasOffsetAtTime())
 		require.Equal(t, c.want, response.GetPartitions()[0].GetOffsetAtTime())
 	}
 }

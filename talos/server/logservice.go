@@ -69,7 +69,7 @@ func (s *logService) listOne(ctx context.Context, t *term, p *talosv1.ListOffset
 		if err != nil {
 			return nil, err
 		}
-		listed.OffsetAtTime = int64(o)
+		listed.OffsetAtTime, listed.HasOffsetAtTime = int64(o), true
 	}
 	// Behind the search, so that what it found lies in the range.
 	stats := log.Stats()

@@ -770,9 +770,12 @@ type ListedOffsets struct {
 	Error        *Error `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
 	// The first offset whose batch was appended at at_time_ms or later, by the
 	// clock of the node that stored it; the end of the range if there is none.
-	OffsetAtTime  int64 `protobuf:"varint,10,opt,name=offset_at_time,json=offsetAtTime,proto3" json:"offset_at_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OffsetAtTime int64 `protobuf:"varint,10,opt,name=offset_at_time,json=offsetAtTime,proto3" json:"offset_at_time,omitempty"`
+	// offset_at_time is an answer. A node that does not know times leaves both out,
+	// and 0 alone could not be told from that.
+	HasOffsetAtTime bool `protobuf:"varint,11,opt,name=has_offset_at_time,json=hasOffsetAtTime,proto3" json:"has_offset_at_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListedOffsets) Reset() {
@@ -873,6 +876,13 @@ func (x *ListedOffsets) GetOffsetAtTime() int64 {
 		return x.OffsetAtTime
 	}
 	return 0
+}
+
+func (x *ListedOffsets) GetHasOffsetAtTime() bool {
+	if x != nil {
+		return x.HasOffsetAtTime
+	}
+	return false
 }
 
 type DeleteRecordsRequest struct {
@@ -1148,7 +1158,7 @@ const file_talos_v1_log_proto_rawDesc = "" +
 	"\x13ListOffsetsResponse\x127\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\v2\x17.talos.v1.ListedOffsetsR\n" +
-	"partitions\"\xc5\x02\n" +
+	"partitions\"\xf2\x02\n" +
 	"\rListedOffsets\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12+\n" +
@@ -1160,7 +1170,8 @@ const file_talos_v1_log_proto_rawDesc = "" +
 	"\rowner_address\x18\b \x01(\tR\fownerAddress\x12%\n" +
 	"\x05error\x18\t \x01(\v2\x0f.talos.v1.ErrorR\x05error\x12$\n" +
 	"\x0eoffset_at_time\x18\n" +
-	" \x01(\x03R\foffsetAtTime\"}\n" +
+	" \x01(\x03R\foffsetAtTime\x12+\n" +
+	"\x12has_offset_at_time\x18\v \x01(\bR\x0fhasOffsetAtTime\"}\n" +
 	"\x14DeleteRecordsRequest\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
