@@ -66,7 +66,7 @@ func statusError(op, subject string, err error) error {
 
 // wireError is the inverse of what a node does with an error.
 func wireError(op, subject string, w *talosv1.Error) error {
-	e := &talos.Error{Kind: talos.Kind(w.GetKind()), Op: op, Subject: subject}
+	e := &talos.Error{Kind: talos.Kind(w.GetKind()), Op: op, Subject: subject, Request: w.GetRequestId()}
 	if w.GetOwnerAddress() != "" || w.GetOwnerEpoch() != 0 {
 		e.Owner = &talos.Owner{Address: w.GetOwnerAddress(), Epoch: talos.Epoch(w.GetOwnerEpoch())}
 	}

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/metadata"
 )
 
 // maxPeers bounds a client's connections. Beyond it the one that was not used for
@@ -121,7 +120,7 @@ func (s *peers) dial(address string) (*peer, error) {
 	if err := s.cfg.security.check(address); err != nil {
 		return nil, err
 	}
-	states := statesProtocols(s.cfg.protocols)
+	states := newStated(s.cfg.protocols)
 	target := address
 	options := []grpc.DialOption{
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -144,20 +143,13 @@ func (s *peers) dial(address string) (*peer, error) {
 	return &peer{address: address, conn: conn, log: talosv1.NewLogClient(conn), admin: talosv1.NewAdminClient(conn)}, nil
 }
 
-// statesProtocols puts the protocols that the client speaks into each call.
-type statesProtocols talos.Protocols
-
-func (s statesProtocols) in(ctx context.Context) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, talos.ProtocolHeader, talos.Protocols(s).String())
-}
-
-func (s statesProtocols) unary(
+func (s *stated) unary(
 	ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	return invoke(s.in(ctx), method, request, answer, conn, opts...)
 }
 
-func (s statesProtocols) stream(
+func (s *stated) stream(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
 	return open(s.in(ctx), desc, conn, method, opts...)

@@ -21,6 +21,8 @@ type Error struct {
 	Owner *Owner
 	// Range is set for OffsetOutOfRange.
 	Range *OffsetRange
+	// Request is the call's name in the node's log; empty if there was no call.
+	Request string
 	// Cause is the error behind this one.
 	Cause error
 }
@@ -71,6 +73,9 @@ func (e *Error) Message() string {
 	}
 	if e.Range != nil {
 		text += ": " + e.Range.String()
+	}
+	if e.Request != "" && e.Kind == Internal {
+		text += " (the node's log has it as request " + e.Request + ")"
 	}
 	return text
 }

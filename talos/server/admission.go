@@ -29,14 +29,14 @@ type call struct {
 func (n *Node) admit(ctx context.Context, info *tap.Info) (context.Context, error) {
 	conn, known := connectionOf(ctx)
 	if !known {
-		return ctx, n.outcome(info.FullMethodName, &talos.Error{Kind: talos.Internal, Op: "server.admit", Detail: "a call without a connection"})
+		return ctx, n.outcome(ctx, info.FullMethodName, &talos.Error{Kind: talos.Internal, Op: "server.admit", Detail: "a call without a connection"})
 	}
 	if err := n.mayEnter(ctx, info); err != nil {
 		if conn.refused(err) {
 			// What was refused costs memory as long as the connection lives.
 			n.hangUp(conn, "too many calls were refused")
 		}
-		return ctx, n.outcome(info.FullMethodName, err)
+		return ctx, n.outcome(ctx, info.FullMethodName, err)
 	}
 	c := &call{memory: &reservation{node: n.answerBytes, connection: conn.answers, held: &n.metrics.answerBytes}}
 	context.AfterFunc(ctx, func() { n.calls.Release(1) })

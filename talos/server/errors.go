@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 )
@@ -16,13 +18,22 @@ import (
 // many of them is known.
 const maxMessageBytes = 1 << 10
 
-// toProto makes the part of an answer that says what went wrong.
-func toProto(err error) *talosv1.Error {
+// requestID is the client's name of a call; empty if it gave none that may be
+// logged.
+func requestID(ctx context.Context) string {
+	if stated := metadata.ValueFromIncomingContext(ctx, talos.RequestHeader); len(stated) > 0 && talos.ValidRequestID(stated[0]) {
+		return stated[0]
+	}
+	return ""
+}
+
+// toProto makes the part of an answer that says what went wrong in a request.
+func toProto(request string, err error) *talosv1.Error {
 	kind := talos.KindOf(err)
 	class := kind.Class()
 	out := &talosv1.Error{
 		Kind: string(kind), Code: int32(class.Code), Retryable: class.Retryable,
-		Message: message(err), Hint: class.Hint,
+		Message: message(err), Hint: class.Hint, RequestId: request,
 	}
 	var e *talos.Error
 	if !errors.As(err, &e) {
@@ -75,14 +86,14 @@ func clip(s string) string {
 
 // toStatus makes the error of a whole call: the code from the table, with the
 // typed error as a detail. Errors that are a status already stay as they are.
-func toStatus(err error) error {
+func toStatus(request string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if isStatus(err) {
 		return err
 	}
-	detail := toProto(err)
+	detail := toProto(request, err)
 	s := status.New(codes.Code(uint32(detail.GetCode())), detail.GetMessage())
 	with, detailErr := s.WithDetails(protoadapt.MessageV1Of(detail))
 	if detailErr != nil {

@@ -229,7 +229,7 @@ func (f *fetch) wait(ctx context.Context, deadline <-chan time.Time) (bool, erro
 }
 
 // response makes the answer of what was read.
-func (f *fetch) response() *talosv1.FetchResponse {
+func (f *fetch) response(request string) *talosv1.FetchResponse {
 	response := &talosv1.FetchResponse{Partitions: make([]*talosv1.FetchedPartition, 0, len(f.parts))}
 	for _, p := range f.parts {
 		if p.err == nil {
@@ -242,8 +242,8 @@ func (f *fetch) response() *talosv1.FetchResponse {
 			fetched.Range, fetched.Epoch = toRange(p.log.Range()), int32(p.log.Epoch())
 		}
 		if p.err != nil {
-			f.node.failed(talosv1.Log_Fetch_FullMethodName, p.err)
-			fetched.Error = toProto(p.err)
+			f.node.failed(talosv1.Log_Fetch_FullMethodName, request, p.err)
+			fetched.Error = toProto(request, p.err)
 		}
 		response.Partitions = append(response.Partitions, fetched)
 	}

@@ -49,8 +49,9 @@ func (s *logService) ListOffsets(ctx context.Context, request *talosv1.ListOffse
 	for _, p := range request.GetPartitions() {
 		listed, err := s.listOne(ctx, t, p)
 		if err != nil {
-			s.node.failed(talosv1.Log_ListOffsets_FullMethodName, err)
-			listed = &talosv1.ListedOffsets{Error: toProto(err)}
+			name := requestID(ctx)
+			s.node.failed(talosv1.Log_ListOffsets_FullMethodName, name, err)
+			listed = &talosv1.ListedOffsets{Error: toProto(name, err)}
 		}
 		listed.TopicId, listed.Partition = p.GetTopicId(), p.GetPartition()
 		response.Partitions = append(response.Partitions, listed)
@@ -154,5 +155,5 @@ func (s *logService) Fetch(ctx context.Context, request *talosv1.FetchRequest) (
 	if err := f.run(ctx, deadline.C); err != nil {
 		return nil, err
 	}
-	return f.response(), nil
+	return f.response(requestID(ctx)), nil
 }

@@ -279,6 +279,14 @@ func TestRandomBytesAtThePort(t *testing.T) {
 	})
 }
 
+// calledStream is a stream of which only the context matters.
+type calledStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s calledStream) Context() context.Context { return s.ctx }
+
 func TestAPanicIsAnErrorOfItsCallOnly(t *testing.T) {
 	n := newCluster().start(t, "n1")
 	admitted := &call{memory: &reservation{node: n.answerBytes, connection: semaphore.NewWeighted(plainBytes), held: &n.metrics.answerBytes}}
@@ -286,7 +294,7 @@ func TestAPanicIsAnErrorOfItsCallOnly(t *testing.T) {
 		panic("a bug")
 	})
 	require.Equal(t, string(talos.Internal), detail(t, err).GetKind())
-	err = n.interceptStream(nil, nil, &grpc.StreamServerInfo{FullMethod: "/x"}, func(any, grpc.ServerStream) error { panic("a bug") })
+	err = n.interceptStream(nil, calledStream{ctx: t.Context()}, &grpc.StreamServerInfo{FullMethod: "/x"}, func(any, grpc.ServerStream) error { panic("a bug") })
 	require.Equal(t, string(talos.Internal), detail(t, err).GetKind())
 	require.InDelta(t, 2, n.value(t, "talos_server_panics_total"), 0)
 }

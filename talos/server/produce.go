@@ -28,6 +28,8 @@ type produceStream struct {
 	stream grpc.BidiStreamingServer[talosv1.ProduceRequest, talosv1.ProduceResponse]
 	// places holds one token for each batch between its receipt and its answer.
 	places chan struct{}
+	// request is the client's name of the stream.
+	request string
 	// bytes bounds the batches that logs hold.
 	bytes   *semaphore.Weighted
 	answers *answers
@@ -36,7 +38,7 @@ type produceStream struct {
 // Produce implements talosv1.LogServer.
 func (s *logService) Produce(stream grpc.BidiStreamingServer[talosv1.ProduceRequest, talosv1.ProduceResponse]) error {
 	p := &produceStream{
-		node: s.node, stream: stream,
+		node: s.node, stream: stream, request: requestID(stream.Context()),
 		places:  make(chan struct{}, maxStreamBatches),
 		bytes:   semaphore.NewWeighted(int64(max(maxStreamBytes, s.node.cfg.Limits.BatchBytes()))),
 		answers: newAnswers(maxStreamBatches),
@@ -105,7 +107,7 @@ func (p *produceStream) sendReady(err error) error {
 func (p *produceStream) sendOne(a *answer) error {
 	response := &talosv1.ProduceResponse{Id: a.id}
 	if a.err != nil {
-		response.Result = &talosv1.ProduceResponse_Error{Error: toProto(a.err)}
+		response.Result = &talosv1.ProduceResponse_Error{Error: toProto(p.request, a.err)}
 	} else {
 		response.Result = &talosv1.ProduceResponse_Appended{Appended: &talosv1.Appended{
 			BaseOffset: int64(a.appended.Base), AppendTimeMs: a.appended.Time.UnixMilli(),
@@ -203,7 +205,7 @@ func (p *produceStream) complete(a *answer, size int, received time.Time, append
 		p.node.metrics.appended(size, time.Since(received))
 	} else {
 		p.node.metrics.appendsRefused.Inc()
-		p.node.failed(talosv1.Log_Produce_FullMethodName, err)
+		p.node.failed(talosv1.Log_Produce_FullMethodName, p.request, err)
 	}
 	p.answers.complete(a, appended, err)
 }

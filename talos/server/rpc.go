@@ -131,7 +131,7 @@ func (n *Node) interceptUnary(
 ) (answer any, err error) {
 	c, admitted := callOf(ctx)
 	if !admitted {
-		return nil, n.outcome(info.FullMethod, errNotAdmitted)
+		return nil, n.outcome(ctx, info.FullMethod, errNotAdmitted)
 	}
 	c.received()
 	err = n.guard(info.FullMethod, func() error {
@@ -149,7 +149,7 @@ func (n *Node) interceptUnary(
 	}
 	if err != nil {
 		c.memory.release()
-		return nil, n.outcome(info.FullMethod, err)
+		return nil, n.outcome(ctx, info.FullMethod, err)
 	}
 	return answer, nil
 }
@@ -172,7 +172,7 @@ func answerBytes(method string) int {
 }
 
 func (n *Node) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return n.outcome(info.FullMethod, n.guard(info.FullMethod, func() error {
+	return n.outcome(stream.Context(), info.FullMethod, n.guard(info.FullMethod, func() error {
 		if err := n.admitClient(stream.Context(), info.FullMethod); err != nil {
 			return err
 		}
@@ -197,20 +197,23 @@ var errPanic = errors.New("it panicked")
 
 // outcome makes a call's error what clients see, counts it, and logs what is a
 // fault of ours.
-func (n *Node) outcome(op string, err error) error {
+func (n *Node) outcome(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	n.failed(op, err)
-	return toStatus(err)
+	request := requestID(ctx)
+	n.failed(op, request, err)
+	return toStatus(request, err)
 }
 
-// failed counts an error that goes out to a client, and logs it if it is a fault
-// of ours. A panic was logged where it was caught.
-func (n *Node) failed(op string, err error) {
+// failed counts an error that goes out to a client, and logs it: for all to see if
+// it is a fault of ours. A panic was logged where it was caught.
+func (n *Node) failed(op, request string, err error) {
 	n.metrics.failed(err)
 	n.health.observe(err)
 	if talos.KindOf(err) == talos.Internal && !isStatus(err) && !errors.Is(err, errPanic) {
-		n.cfg.Logger.Error("internal error", "call", op, "error", err)
+		n.cfg.Logger.Error("internal error", "call", op, "request", request, "error", err)
+		return
 	}
+	n.cfg.Logger.Debug("error answered", "call", op, "request", request, "error", err)
 }

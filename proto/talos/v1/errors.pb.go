@@ -43,7 +43,9 @@ type Error struct {
 	Range *ErrorRange `protobuf:"bytes,8,opt,name=range,proto3" json:"range,omitempty"`
 	// What is particular to the case, for clients that have the table themselves
 	// and know what they asked for.
-	Detail        string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The call's name, as its header talos-request-id had it.
+	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +143,13 @@ func (x *Error) GetDetail() string {
 	return ""
 }
 
+func (x *Error) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // ErrorRange is the valid range of offsets.
 type ErrorRange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -198,7 +207,7 @@ var File_talos_v1_errors_proto protoreflect.FileDescriptor
 
 const file_talos_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x15talos/v1/errors.proto\x12\btalos.v1\"\x85\x02\n" +
+	"\x15talos/v1/errors.proto\x12\btalos.v1\"\xa4\x02\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\x05R\x04code\x12\x1c\n" +
@@ -209,7 +218,10 @@ const file_talos_v1_errors_proto_rawDesc = "" +
 	"\vowner_epoch\x18\a \x01(\x05R\n" +
 	"ownerEpoch\x12*\n" +
 	"\x05range\x18\b \x01(\v2\x14.talos.v1.ErrorRangeR\x05range\x12\x16\n" +
-	"\x06detail\x18\t \x01(\tR\x06detail\"4\n" +
+	"\x06detail\x18\t \x01(\tR\x06detail\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\n" +
+	" \x01(\tR\trequestId\"4\n" +
 	"\n" +
 	"ErrorRange\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x03R\x05start\x12\x10\n" +
