@@ -3,6 +3,7 @@ package hdfs_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -47,11 +48,11 @@ func running(t *testing.T) *hadoop.Cluster {
 	return c
 }
 
-// storeURL is a folder of the test's own.
+// storeURL is a folder of the test's own, another one each time.
 func storeURL(t *testing.T, c *hadoop.Cluster) string {
 	t.Helper()
 	name := strings.NewReplacer("/", "-", " ", "-", ",", "", ":", "", "(", "", ")", "", "#", "").Replace(t.Name())
-	return c.URL() + "/" + name
+	return c.URL() + "/" + name + "-" + rand.Text()[:4]
 }
 
 func openStore(t *testing.T, store string) *hdfs.Store {

@@ -51,7 +51,8 @@ func TestAWriterIsRecoveredAtARandomMoment(t *testing.T) {
 				t.Logf("seed %d", seed)
 				mismatches := logged(t, cluster, mismatch)
 				random := rand.New(rand.NewPCG(seed, 0))
-				r := race{root: storeURL(t, cluster), durability: durability, killed: killed, store: openStore(t, storeURL(t, cluster))}
+				r := race{root: storeURL(t, cluster), durability: durability, killed: killed}
+				r.store = openStore(t, r.root)
 				var rounds errgroup.Group
 				rounds.SetLimit(racesAtOnce)
 				for n := range raceRounds {
