@@ -119,17 +119,16 @@ func (r *recovery) reopen(ctx context.Context, block *wire.LocatedBlock, length 
 			}
 			return w, stamped, nil
 		}
-		late := false
+		waited := r.waited
 		for _, one := range refused {
 			failures = append(failures, one)
+			if !waited && (errors.Is(one, context.DeadlineExceeded) || errors.Is(one, os.ErrDeadlineExceeded)) {
+				// A replica that is left out is removed by HDFS, so one that may only be slow
+				// is asked again. Another recovery would wait for it for much longer.
+				r.waited = true
+				continue
+			}
 			without(block, one.Node)
-			late = late || errors.Is(one, context.DeadlineExceeded) || errors.Is(one, os.ErrDeadlineExceeded)
-		}
-		if late && !r.waited {
-			// A replica that is left out is removed by HDFS, so one that may only be slow
-			// gets another round.
-			r.waited = true
-			break
 		}
 		if len(block.GetLocations()) == 0 {
 			break
