@@ -11,7 +11,7 @@ func Objects() []Mutant {
 		},
 		{
 			Name:    "acknowledges what lies behind a failed append",
-			Edits:   []Edit{{"storage/s3/appender.go", "	case a.dead:\n", "	case a.dead && err != nil:\n"}},
+			Edits:   []Edit{{"storage/s3/appender.go", "	case wasDead:\n", "	case wasDead && err != nil:\n"}},
 			Package: tests, Test: "TestAnAppendThatFailsKillsTheAppender", Says: "in chain but got nil",
 		},
 		{
