@@ -30,10 +30,10 @@ var id = storage.ID{Folder: "topic/0", Name: "a"}
 type writer struct {
 	t        *testing.T
 	appender storage.Appender
-	sent     []byte
-	ends     []int
 
-	mu      sync.Mutex // guards the fields below
+	mu      sync.Mutex // guards the fields below; the test's goroutine alone changes the first two
+	sent    []byte
+	ends    []int
 	outcome []error
 	changed chan struct{}
 }
@@ -51,8 +51,10 @@ func create(t *testing.T, s *s3.Store, id storage.ID) *writer {
 func (w *writer) append(n int) {
 	for range n {
 		p := fmt.Appendf(nil, "append %d;", len(w.ends))
+		w.mu.Lock()
 		w.sent = append(w.sent, p...)
 		w.ends = append(w.ends, len(w.sent))
+		w.mu.Unlock()
 		w.appender.Append(p, func(err error) {
 			w.mu.Lock()
 			w.outcome = append(w.outcome, err)
