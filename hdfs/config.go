@@ -41,7 +41,7 @@ type Options struct {
 	// ReadOnly opens a store for looking: its folder must be there, and nothing is
 	// made.
 	ReadOnly bool
-	// AtStep is called within Create and Seal when a step is done; nil: it isn't.
+	// AtStep is called within Create, Seal and Recover at each step; nil: it isn't.
 	// Tests stop the process there.
 	AtStep func(Step)
 	// ProbePause is the first pause between two looks for the DataNodes that
@@ -49,10 +49,11 @@ type Options struct {
 	ProbePause time.Duration
 }
 
-// Step is a step of creating or sealing a segment.
+// Step is a step of creating, sealing or recovering a segment.
 type Step string
 
-// The steps, in their order: four of Create, two of Seal.
+// The steps, in their order: four of Create, two of Seal, one of Recover. All but
+// the last are done when they are told.
 const (
 	FileCreated    Step = "file created"
 	BlockAllocated Step = "block allocated"
@@ -60,6 +61,7 @@ const (
 	HeadWritten    Step = "head written"
 	BlockEnded     Step = "block ended"
 	FileClosed     Step = "file closed"
+	LeaseWanted    Step = "lease wanted"
 )
 
 // config is everything that is settled before the first call.

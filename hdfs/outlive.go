@@ -2,6 +2,8 @@ package hdfs
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/talos-log/talos/hdfs/internal/datanode"
@@ -16,22 +18,90 @@ const (
 	outlivePause = 50 * time.Millisecond
 )
 
-// outlive waits until the NameNode has heard of a DataNode that answers later than
-// of those that don't. For it hands a block's recovery to the one that it heard of
-// last, and to no other one for 30 heartbeats: if that one has just died, nothing
-// happens meanwhile.
-func (r *recovery) outlive(ctx context.Context, refused []*datanode.NodeError) {
-	if len(refused) == 0 {
-		return
+// outlives tells whether the NameNode may be asked to recover the block now. It
+// hands a block's recovery to one DataNode, and to no other one for 30 heartbeats:
+// should that one be dead, nothing happens meanwhile, even if all of them are back
+// at once. It takes the one that it heard of last, of those that it did not take
+// before. So outlives ends the writer, and waits until the NameNode has heard of a
+// DataNode that answers later than of those that don't; and while none answers,
+// it says no.
+func (r *recovery) outlives(ctx context.Context, once bool) bool {
+	blocks, err := r.store.names.GetBlockLocations(ctx, r.file.path)
+	if err != nil || len(blocks.GetLastBlock().GetLocations()) == 0 || blocks.GetIsLastBlockComplete() {
+		return true // the NameNode knows better, or does without DataNodes
 	}
-	dead := map[string]bool{}
-	for _, one := range refused {
-		dead[uuidOf(one.Node)] = true
+	nodes := blocks.GetLastBlock().GetLocations()
+	states := r.halt(ctx, blocks.GetLastBlock())
+	if states.count(dead) == len(nodes) {
+		if !r.forsaken && ctx.Err() == nil {
+			r.forsaken = true
+			r.store.log.Warn("a segment is not recovered while none of its DataNodes answers: start them",
+				"segment", r.file.path, "datanodes", r.nodes(ctx))
+		}
+		return false
 	}
+	if len(states) == 0 {
+		return true
+	}
+	r.outlive(ctx, states, once)
+	// The wait was long: who lived may be dead now.
+	for _, node := range nodes {
+		if states[uuidOf(node)] != dead && !datanode.Listens(ctx, r.store.writing(r.file.holder), node) {
+			return false
+		}
+	}
+	return true
+}
+
+// state is what is known of a DataNode that did not halt the writer.
+type state int
+
+const (
+	// halted: it did.
+	halted state = iota
+	// unwilling: it answers. If it was just started, the NameNode may not know yet.
+	unwilling
+	dead
+)
+
+// states are those of DataNodes by uuid; halted ones are left out.
+type states map[string]state
+
+func (s states) count(which state) (n int) {
+	for _, one := range s {
+		if one == which {
+			n++
+		}
+	}
+	return n
+}
+
+// halt ends the writer gently, so that all replicas take part in the recovery.
+// What does not obey, the recovery ends.
+func (r *recovery) halt(ctx context.Context, block *wire.LocatedBlock) states {
+	c := r.store.writing(r.file.holder)
+	all := states{}
+	for _, one := range datanode.Halt(ctx, c, block) {
+		r.store.log.Debug("the writer of a segment was not halted", "segment", r.file.path, "error", one)
+		all[uuidOf(one.Node)] = unwilling
+		// One that is stopped still listens.
+		if isTimeout(one) || !datanode.Listens(ctx, c, one.Node) {
+			all[uuidOf(one.Node)] = dead
+		}
+	}
+	return all
+}
+
+func isTimeout(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// outlive waits until outlived, for outliveLimit at most.
+func (r *recovery) outlive(ctx context.Context, s states, once bool) {
 	first := map[string]uint64{}
 	for begun := time.Now(); time.Since(begun) < outliveLimit; {
 		blocks, err := r.store.names.GetBlockLocations(ctx, r.file.path)
-		if err != nil || outlived(blocks.GetLastBlock().GetLocations(), dead, first) {
+		if err != nil || outlived(blocks.GetLastBlock().GetLocations(), s, first, once) {
 			return
 		}
 		select {
@@ -42,24 +112,36 @@ func (r *recovery) outlive(ctx context.Context, refused []*datanode.NodeError) {
 	}
 }
 
-// outlived tells whether waiting is over: the NameNode has heard last of a DataNode
-// that is not dead, or of all nothing but the dead, or it goes on hearing of a dead
-// one, which then lives. first keeps when it had heard of the dead at the first look.
-func outlived(nodes []*wire.DatanodeInfo, dead map[string]bool, first map[string]uint64) bool {
-	var living, gone uint64
-	alive := 0
+// outlived tells whether waiting is over: the one that the NameNode has heard of
+// last is fit for the recovery, or it goes on hearing of a dead one, which then
+// lives. Unless it is asked once, all that live must be fit and heard of later than
+// the dead, since it may have taken some before. An unwilling one is fit when the
+// NameNode has heard of it since the first look, which first keeps.
+func outlived(nodes []*wire.DatanodeInfo, s states, first map[string]uint64, once bool) bool {
+	last, fit := map[bool]uint64{}, 0
 	for _, node := range nodes {
 		at, uuid := node.GetLastUpdateMonotonic(), uuidOf(node)
-		if !dead[uuid] {
-			alive++
-			living = max(living, at)
-			continue
+		before, seen := first[uuid]
+		if !seen {
+			first[uuid] = at
 		}
-		gone = max(gone, at)
-		if before, seen := first[uuid]; seen && at > before {
+		news := seen && at > before
+		if s[uuid] == dead && news {
 			return true
 		}
-		first[uuid] = at
+		isFit := s[uuid] == halted || s[uuid] == unwilling && news
+		last[isFit] = max(last[isFit], at)
+		if isFit {
+			fit++
+		}
 	}
-	return alive == 0 || living > gone
+	if once || len(nodes) == 0 {
+		return last[true] > last[false] || len(nodes) == 0
+	}
+	for _, node := range nodes {
+		if s[uuidOf(node)] != dead && node.GetLastUpdateMonotonic() <= last[false] {
+			return false
+		}
+	}
+	return fit+s.count(dead) == len(nodes)
 }

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/talos-log/talos/hdfs/internal/datanode"
 	"github.com/talos-log/talos/hdfs/internal/namenode"
 	"github.com/talos-log/talos/hdfs/internal/wire"
 	"github.com/talos-log/talos/storage"
@@ -21,8 +20,9 @@ const (
 	closeFirst = 20 * time.Millisecond
 	closeMost  = 500 * time.Millisecond
 	// recoverAgain is when the NameNode is asked to recover again: one that was
-	// restarted has forgotten. A recovery that runs is not disturbed by that.
-	recoverAgain = 10 * time.Second
+	// restarted has forgotten, and one that gave the recovery to a DataNode which
+	// died waits to be asked. A recovery that runs is not disturbed by that.
+	recoverAgain = 5 * time.Second
 	// sayWaiting is how often a recovery that takes long says what it waits for.
 	sayWaiting = 5 * time.Second
 	// othersTurn is how long another one that recovers the same file is left to
@@ -116,6 +116,8 @@ type recovery struct {
 	// a round was given to DataNodes that were late to connect.
 	laggards []*wire.DatanodeInfo
 	waited   bool
+	// forsaken is set once it was said that no DataNode answers.
+	forsaken bool
 }
 
 // look asks first whether the file is closed, and then for the mark: in the
@@ -146,9 +148,9 @@ func (s *Store) unmark(ctx context.Context, path string) error {
 func (r *recovery) close(ctx context.Context) error {
 	asked, said := time.Time{}, time.Now()
 	for pause := closeFirst; ; pause = min(2*pause, closeMost) {
-		if time.Since(asked) > recoverAgain {
+		if time.Since(asked) > recoverAgain && r.outlives(ctx, asked.IsZero()) {
 			asked = time.Now()
-			r.outlive(ctx, r.halt(ctx))
+			r.store.step(LeaseWanted)
 			closed, err := r.store.names.RecoverLease(ctx, r.file.path, r.file.holder)
 			if err != nil || closed {
 				return err
@@ -157,7 +159,7 @@ func (r *recovery) close(ctx context.Context) error {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return fmt.Errorf("its DataNodes have not closed it within %v, one may be dead or stopped: %w", time.Since(r.begun).Round(time.Second), context.Cause(ctx))
+			return r.notClosed(asked, context.Cause(ctx))
 		}
 		closed, err := r.store.names.IsFileClosed(ctx, r.file.path)
 		if err != nil || closed {
@@ -171,18 +173,13 @@ func (r *recovery) close(ctx context.Context) error {
 	}
 }
 
-// halt ends the writer gently, so that all replicas take part in the recovery.
-// What it can't reach, and returns, the recovery ends.
-func (r *recovery) halt(ctx context.Context) []*datanode.NodeError {
-	blocks, err := r.store.names.GetBlockLocations(ctx, r.file.path)
-	if err != nil || blocks.GetLastBlock() == nil || blocks.GetIsLastBlockComplete() {
-		return nil
+// notClosed is the error of a recovery whose time is over.
+func (r *recovery) notClosed(asked time.Time, cause error) error {
+	took := time.Since(r.begun).Round(time.Second)
+	if asked.IsZero() {
+		return fmt.Errorf("none of its DataNodes has answered within %v, start them: %w", took, cause)
 	}
-	refused := datanode.Halt(ctx, r.store.writing(r.file.holder), blocks.GetLastBlock())
-	for _, one := range refused {
-		r.store.log.Debug("the writer of a segment was not halted", "segment", r.file.path, "error", one)
-	}
-	return refused
+	return fmt.Errorf("its DataNodes have not closed it within %v, one may be dead or stopped: %w", took, cause)
 }
 
 // nodes are the DataNodes of the file's block, for the log.

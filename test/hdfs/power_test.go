@@ -3,11 +3,15 @@ package hdfs_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/talos-log/talos/hdfs"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
 )
@@ -44,6 +48,40 @@ func TestAllDataNodesAreKilledAndStartedAgain(t *testing.T) {
 	for _, g := range segments {
 		g.mustRecover(s)
 	}
+}
+
+// A recovery is wanted while all DataNodes of the segment are dead. Were the
+// NameNode asked then, it would give it to one of them, and to no other one for 30
+// heartbeats, though all are back by then.
+func TestARecoveryWaitsForADataNode(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	g := create(t, openStore(t, root), root, "segment", talos.Sync)
+	g.mustAppend(5000)
+	for _, d := range cluster.DataNodes() {
+		d.Kill(t)
+	}
+	logs := &warnings{}
+	var back, early atomic.Bool
+	s := openWith(t, root, logs, hdfs.Options{ReadOnly: true, AtStep: func(step hdfs.Step) {
+		if step == hdfs.LeaseWanted && !back.Load() {
+			early.Store(true)
+		}
+	}})
+	var info storage.Info
+	recovering := inBackground(func() (err error) {
+		info, err = s.Recover(t.Context(), g.id)
+		return err
+	})
+	require.Eventually(t, func() bool { return strings.Contains(logs.all(), "none of its DataNodes answers") }, patience, glance)
+	back.Store(true)
+	begun := time.Now()
+	cluster.Restore(t)
+	restored := time.Now()
+	require.NoError(t, <-recovering)
+	t.Logf("DataNodes were started within %v, and the segment was recovered %v later", restored.Sub(begun), time.Since(restored))
+	require.False(t, early.Load(), "the NameNode was asked while no DataNode answered")
+	g.requireWhole(s, info)
 }
 
 // The NameNode dies while segments are written: appends don't need it, and what it

@@ -14,7 +14,7 @@ import (
 )
 
 // deliveryTimeout is how long a producer lives through a node that is down.
-const deliveryTimeout = 2 * time.Minute
+const deliveryTimeout = 5 * time.Minute
 
 // Plan says what to send.
 type Plan struct {

@@ -25,8 +25,9 @@ const (
 	// Topic is the one topic of a scene.
 	Topic = talos.TopicName("logs")
 	// StepTimeout bounds each thing that a test waits for: a producer or a consumer
-	// that makes no progress for so long is stuck.
-	StepTimeout = 30 * time.Second
+	// that makes no progress for so long is stuck. HDFS may take 30 heartbeats of a
+	// second for a recovery, and a busy machine ten times as long as an idle one.
+	StepTimeout = 2 * time.Minute
 	pollEvery   = 2 * time.Millisecond
 	// final is the reader that reads everything at the end.
 	final = "final"

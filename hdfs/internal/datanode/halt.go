@@ -52,3 +52,15 @@ func halting(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
 
 // maxBlock is more than any replica has, in bytes.
 const maxBlock = 1 << 50
+
+// Listens tells whether a process waits for connections where a DataNode is
+// reached. It may be stopped.
+func Listens(ctx context.Context, c Config, node *wire.DatanodeInfo) bool {
+	c = c.withDefaults()
+	conn, err := dial(ctx, c.Dial, Address(node, c.UseHostname), c.ConnectTimeout)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close() // nothing was written
+	return true
+}
