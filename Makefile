@@ -20,7 +20,8 @@ LINT := $(BIN)/golangci-lint
 BUF := $(BIN)/buf
 PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc
 MINIO := $(BIN)/minio
-MODULES := . tools/buf tools/gen tools/lint tools/minio
+ETCD := $(BIN)/etcd
+MODULES := . tools/buf tools/etcd tools/gen tools/lint tools/minio
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -70,7 +71,7 @@ idle: ## Measure what 2,000 idle partitions cost; fails above 2 % of a core, 200
 test: tidy generated breaking lint vet test-go explore fuzz ## Everything that must hold; installs what it needs
 	@echo 'make test: everything passed'
 
-test-go: $(MINIO) ## The Go tests, with the race detector
+test-go: $(MINIO) $(ETCD) ## The Go tests, with the race detector
 	@tools/check/compiler.sh
 	@tools/hadoop/install.sh
 	CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
@@ -109,7 +110,7 @@ breaking: $(BUF) ## Check that the protobuf API still serves the clients of the 
 tidy: ## Check that every go.mod is tidy
 	@for m in $(MODULES); do echo "go mod tidy -diff ($$m)"; (cd $$m && $(GO) mod tidy -diff); done
 
-tools: $(LINT) $(BUF) $(PLUGINS) $(MINIO) ## Build the pinned tools into .bin, once per version
+tools: $(LINT) $(BUF) $(PLUGINS) $(MINIO) $(ETCD) ## Build the pinned tools into .bin, once per version
 
 clean: ## Remove what was built; data stays
 	rm -rf bin dist $(BIN)
@@ -122,8 +123,10 @@ $(BUF): tools/buf/go.mod tools/buf/go.sum
 $(BIN)/protoc-gen-go: PKGPATH := google.golang.org/protobuf/cmd/protoc-gen-go
 $(BIN)/protoc-gen-go-grpc: PKGPATH := google.golang.org/grpc/cmd/protoc-gen-go-grpc
 $(PLUGINS): tools/gen/go.mod tools/gen/go.sum
+$(ETCD): PKGPATH := go.etcd.io/etcd/server/v3
+$(ETCD): tools/etcd/go.mod tools/etcd/go.sum
 
-$(LINT) $(BUF) $(PLUGINS):
+$(LINT) $(BUF) $(PLUGINS) $(ETCD):
 	@mkdir -p $(BIN)
 	@echo "building $@ (pinned in $(<D))"
 	@cd $(<D) && $(GO) build -o $(CURDIR)/$@ $(PKGPATH)

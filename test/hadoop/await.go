@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func (c *Cluster) restore(ctx context.Context) error {
 // wake makes a daemon run, whatever it does now.
 func (c *Cluster) wake(d *Daemon) error {
 	if d.Running() {
-		return d.run.cmd.Process.Signal(syscall.SIGCONT)
+		return d.run.Resume()
 	}
 	return d.launch()
 }
@@ -83,7 +82,7 @@ func (c *Cluster) awaitNameNode(ctx context.Context) error {
 // answer, until it could be asked.
 func (c *Cluster) awaitDataNode(ctx context.Context, d *Daemon) error {
 	return c.await(ctx, func(ctx context.Context) error {
-		if !c.name.Running() || c.name.standsStill() {
+		if !c.name.Running() || c.name.run.StandsStill() {
 			return d.bean(ctx, dataNodeBean, &dataNodeInfo{})
 		}
 		return d.connected(ctx)

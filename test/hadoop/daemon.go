@@ -15,17 +15,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/test/process"
 )
 
-const (
-	// endTimeout bounds the wait for the end of a process. One that writes an
-	// archive of its classes takes a while.
-	endTimeout = time.Minute
-	// stopTimeout bounds the time from SIGSTOP until a process stands still.
-	stopTimeout = 10 * time.Second
-	// stopInterval is how often it is looked at.
-	stopInterval = time.Millisecond
-)
+// endTimeout bounds the wait for the end of a process. One that writes an archive
+// of its classes takes a while.
+const endTimeout = time.Minute
 
 // Daemon is the NameNode or a DataNode: at most one process at a time, always
 // with the same data and the same ports.
@@ -43,10 +38,7 @@ type Daemon struct {
 
 // run is one process.
 type run struct {
-	cmd *exec.Cmd
-	// ended is closed when the process is gone; err is what became of it.
-	ended chan struct{}
-	err   error
+	*process.Child
 	// logged is where its part of the log begins.
 	logged int64
 }
@@ -81,7 +73,7 @@ func (d *Daemon) Running() bool {
 		return false
 	}
 	select {
-	case <-d.run.ended:
+	case <-d.run.Ended():
 		return false
 	default:
 		return true
@@ -100,15 +92,14 @@ func (d *Daemon) Kill(t testing.TB) {
 func (d *Daemon) Stop(t testing.TB) {
 	t.Helper()
 	require.True(t, d.Running(), "%s does not run", d)
-	require.NoError(t, d.run.cmd.Process.Signal(syscall.SIGSTOP))
-	require.Eventually(t, d.standsStill, stopTimeout, stopInterval, "%s does not stop", d)
+	require.NoError(t, d.run.Pause())
 }
 
 // Continue lets a stopped process go on.
 func (d *Daemon) Continue(t testing.TB) {
 	t.Helper()
 	require.True(t, d.Running(), "%s does not run", d)
-	require.NoError(t, d.run.cmd.Process.Signal(syscall.SIGCONT))
+	require.NoError(t, d.run.Resume())
 }
 
 // Start runs a process again after Kill, and waits until it serves; that the
@@ -136,17 +127,12 @@ func (d *Daemon) launch() error {
 	}
 	cmd := d.command()
 	cmd.Stdout, cmd.Stderr = log, log
-	err = cmd.Start()
+	child, err := process.Launch(cmd)
 	// The process has a file descriptor of its own.
 	if err := errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("start %s: %w", d, err)
 	}
-	r := &run{cmd: cmd, ended: make(chan struct{}), logged: before}
-	d.run = r
-	go func() {
-		defer close(r.ended)
-		r.err = cmd.Wait()
-	}()
+	d.run = &run{Child: child, logged: before}
 	return nil
 }
 
@@ -165,28 +151,8 @@ func (d *Daemon) end(signal os.Signal) error {
 	if d.run == nil {
 		return nil
 	}
-	if err := d.run.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := d.run.End(signal, endTimeout); err != nil {
 		return fmt.Errorf("end %s: %w", d, err)
 	}
-	select {
-	case <-d.run.ended:
-		return nil
-	case <-time.After(endTimeout):
-		return fmt.Errorf("%s has not ended within %v of: %v", d, endTimeout, signal)
-	}
-}
-
-// standsStill asks Linux about each thread.
-func (d *Daemon) standsStill() bool {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", d.run.cmd.Process.Pid))
-	if err != nil || len(threads) == 0 {
-		return false
-	}
-	for _, thread := range threads {
-		status, err := os.ReadFile(thread)
-		if err != nil || !strings.Contains(string(status), "\nState:\tT (stopped)\n") {
-			return false
-		}
-	}
-	return true
+	return nil
 }

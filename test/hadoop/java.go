@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/talos-log/talos/test/process"
 )
 
 // java prepares a process that runs a class. The folder of the configuration is
@@ -27,7 +29,7 @@ func (c *Cluster) java(classes, class string, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(c.installation.java, append(append(all, class), args...)...)
 	cmd.Env = environment()
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = process.ChildAttributes()
 	return cmd
 }
 

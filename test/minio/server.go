@@ -37,10 +37,7 @@ type Server struct {
 
 	data  string
 	words *os.File
-	cmd   *exec.Cmd
-	// ended is closed when the process is gone; err is what became of it.
-	ended chan struct{}
-	err   error
+	child *process.Child
 }
 
 // New makes a server that does not run yet. The caller must Remove it.
@@ -64,24 +61,18 @@ func (s *Server) Endpoint() string { return "http://" + s.Address }
 
 // Start runs a process, and waits until it serves.
 func (s *Server) Start(ctx context.Context) error {
-	binary, err := binary()
+	binary, err := process.Tool("minio")
 	if err != nil {
 		return err
 	}
-	s.cmd = exec.Command(binary, "server", "--quiet", "--address", s.Address, filepath.Join(s.data, "data"))
-	s.cmd.Env = append(os.Environ(),
+	cmd := exec.Command(binary, "server", "--quiet", "--address", s.Address, filepath.Join(s.data, "data"))
+	cmd.Env = append(os.Environ(),
 		"MINIO_ROOT_USER="+AccessKey, "MINIO_ROOT_PASSWORD="+SecretKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off", "HOME="+s.data)
-	s.cmd.Stdout, s.cmd.Stderr = s.words, s.words
-	s.cmd.SysProcAttr = process.ChildAttributes()
-	if err := s.cmd.Start(); err != nil {
+	cmd.Stdout, cmd.Stderr = s.words, s.words
+	if s.child, err = process.Launch(cmd); err != nil {
 		return err
 	}
-	s.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) {
-		defer close(ended)
-		s.err = cmd.Wait()
-	}(s.cmd, s.ended)
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	return s.awaitReady(ctx)
@@ -96,8 +87,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-s.ended:
-			return fmt.Errorf("minio ended while it started: %w\n%s", s.err, s.Words())
+		case <-s.child.Ended():
+			return fmt.Errorf("minio ended while it started: %w\n%s", s.child.Err(), s.Words())
 		case <-ctx.Done():
 			return fmt.Errorf("minio does not serve: %w\n%s", context.Cause(ctx), s.Words())
 		case <-ticker.C:
@@ -125,27 +116,22 @@ func ask(ctx context.Context, asking *http.Client, page string) error {
 
 // Kill ends the process with SIGKILL, and waits until it is gone.
 func (s *Server) Kill() error {
-	if s.cmd == nil {
+	if s.child == nil {
 		return nil
 	}
-	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := s.child.End(syscall.SIGKILL, endTimeout); err != nil {
 		return err
 	}
-	select {
-	case <-s.ended:
-	case <-time.After(endTimeout):
-		return errors.New("minio does not end")
-	}
-	s.cmd = nil
+	s.child = nil
 	return nil
 }
 
 // Stop makes the process stand still: it keeps its connections and answers
 // nothing.
-func (s *Server) Stop() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Server) Stop() error { return s.child.Pause() }
 
 // Continue makes a stopped process go on.
-func (s *Server) Continue() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
+func (s *Server) Continue() error { return s.child.Resume() }
 
 // Remove ends the process and removes its data.
 func (s *Server) Remove() error {
@@ -182,31 +168,13 @@ func (s *Server) MakeBucket(ctx context.Context, name string) error {
 // StoreURL is what --store takes for a prefix of a bucket. Appends are not
 // gathered.
 func (s *Server) StoreURL(bucket, prefix string) *url.URL {
-	return &url.URL{
-		Scheme: "s3", Host: bucket, Path: "/" + prefix,
-		RawQuery: url.Values{"endpoint": {s.Endpoint()}, "commit-interval": {"0"}}.Encode(),
-	}
+	return StoreURL(s.Address, bucket, prefix)
 }
 
-// binary returns the path of the server's program, in the module's root.
-func binary() (string, error) {
-	folder, err := os.Getwd()
-	if err != nil {
-		return "", err
+// StoreURL is that of a server that is reached at another address than its own.
+func StoreURL(address, bucket, prefix string) *url.URL {
+	return &url.URL{
+		Scheme: "s3", Host: bucket, Path: "/" + prefix,
+		RawQuery: url.Values{"endpoint": {"http://" + address}, "commit-interval": {"0"}}.Encode(),
 	}
-	for {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			break
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return "", errors.New("the root of the module was not found")
-		}
-		folder = parent
-	}
-	path := filepath.Join(folder, ".bin", "minio")
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("the MinIO server is not built, run `make .bin/minio`: %w", err)
-	}
-	return path, nil
 }

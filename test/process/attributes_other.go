@@ -5,4 +5,4 @@ package process
 import "syscall"
 
 // ChildAttributes: this system can't tie a child's life to its parent's.
-func ChildAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
+func ChildAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

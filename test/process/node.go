@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -45,16 +44,10 @@ type Node struct {
 	t         testing.TB
 	cfg       Config
 	rpc, http string
-	words     *log
-	run       *run
-}
-
-// run is one process.
-type run struct {
-	cmd *exec.Cmd
-	// ended is closed when the process is gone; err is what became of it.
-	ended chan struct{}
-	err   error
+	// reached is where clients go instead of rpc, if not empty.
+	reached string
+	words   *log
+	run     *Child
 }
 
 // New prepares a node and chooses its ports; nothing runs yet. When the test
@@ -77,7 +70,25 @@ func New(t testing.TB, cfg Config) *Node {
 }
 
 // Address is host:port for clients. It stays the same over restarts.
-func (n *Node) Address() string { return n.rpc }
+func (n *Node) Address() string {
+	if n.reached != "" {
+		return n.reached
+	}
+	return n.rpc
+}
+
+// Listens is host:port where the node itself takes connections.
+func (n *Node) Listens() string { return n.rpc }
+
+// Advertise makes clients go elsewhere, to what leads to Listens. The node tells it
+// to other nodes and to clients from its next start on.
+func (n *Node) Advertise(address string) { n.reached = address }
+
+// PID is the id of the process that runs now.
+func (n *Node) PID() int { return n.process().PID() }
+
+// Running says whether a process runs that was not ended here, stopped or not.
+func (n *Node) Running() bool { return n.run != nil }
 
 // Pages is host:port of the pages for operators. It stays the same, too.
 func (n *Node) Pages() string { return n.http }
@@ -103,19 +114,16 @@ func (n *Node) Launch(env ...string) {
 		args = []string{"server"}
 	}
 	args = append(append(args, "--listen", n.rpc, "--http", n.http), n.cfg.Args...)
+	if n.reached != "" {
+		args = append(args, "--advertise", n.reached)
+	}
 	cmd := exec.Command(n.cfg.Binary, args...)
 	cmd.Env = append(cleanEnvironment(), env...)
 	cmd.Stdout, cmd.Stderr = n.words, n.words
-	cmd.SysProcAttr = ChildAttributes()
 	n.words.note("--- talos %s %s", strings.Join(args, " "), strings.Join(env, " "))
-	require.NoError(n.t, cmd.Start())
-	r := &run{cmd: cmd, ended: make(chan struct{})}
-	n.run = r
-	go func() {
-		defer close(r.ended)
-		r.err = cmd.Wait()
-		n.words.note("--- process %d: %v", cmd.Process.Pid, cmd.ProcessState)
-	}()
+	child, err := Launch(cmd)
+	require.NoError(n.t, err)
+	n.run = child
 }
 
 // AwaitReady waits until the process serves.
@@ -133,8 +141,8 @@ func (n *Node) AwaitReady() {
 		}
 		select {
 		case <-ticker.C:
-		case <-n.run.ended:
-			require.Failf(n.t, "the node ended while it started", "%v", n.run.err)
+		case <-n.run.Ended():
+			require.Failf(n.t, "the node ended while it started", "%v", n.run.Err())
 		case <-ctx.Done():
 			require.Failf(n.t, "the node is not ready in time", "after %v: %v", readyTimeout, err)
 		}
@@ -164,8 +172,7 @@ func (n *Node) askReady(ctx context.Context, client *http.Client) error {
 // Kill ends the process with SIGKILL, and waits until it is gone.
 func (n *Node) Kill() {
 	n.t.Helper()
-	r := n.process()
-	require.NoError(n.t, r.cmd.Process.Kill())
+	require.NoError(n.t, n.process().Signal(syscall.SIGKILL))
 	n.AwaitDeath()
 }
 
@@ -175,49 +182,47 @@ func (n *Node) AwaitDeath() {
 	n.t.Helper()
 	r := n.process()
 	select {
-	case <-r.ended:
+	case <-r.Ended():
 	case <-time.After(endTimeout):
 		require.Failf(n.t, "the process did not end", "within %v", endTimeout)
 	}
+	n.ended()
+	require.Truef(n.t, r.Killed(), "the process ended otherwise: %v", r.Err())
+}
+
+// ended forgets a process that is gone.
+func (n *Node) ended() {
+	n.words.note("--- process %d: %v", n.run.PID(), n.run.cmd.ProcessState)
 	n.run = nil
-	status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	require.True(n.t, ok)
-	require.Truef(n.t, status.Signaled() && status.Signal() == syscall.SIGKILL, "the process ended otherwise: %v", r.cmd.ProcessState)
 }
 
 // Ended is closed when the process that runs now is gone.
-func (n *Node) Ended() <-chan struct{} { return n.process().ended }
+func (n *Node) Ended() <-chan struct{} { return n.process().Ended() }
 
 // Stop ends the process as an operator does, with SIGTERM, and waits for a
 // clean end.
 func (n *Node) Stop() {
 	n.t.Helper()
 	r := n.process()
-	require.NoError(n.t, r.cmd.Process.Signal(syscall.SIGTERM))
-	select {
-	case <-r.ended:
-	case <-time.After(endTimeout):
-		require.Failf(n.t, "the process did not end", "within %v of SIGTERM", endTimeout)
-	}
-	n.run = nil
-	require.NoError(n.t, r.err)
+	require.NoError(n.t, r.End(syscall.SIGTERM, endTimeout))
+	n.ended()
+	require.NoError(n.t, r.Err())
 }
 
 // Pause stops the process with SIGSTOP, and waits until all of it stands still:
 // it keeps its connections and locks.
 func (n *Node) Pause() {
 	n.t.Helper()
-	require.NoError(n.t, n.process().cmd.Process.Signal(syscall.SIGSTOP))
-	require.Eventually(n.t, func() bool { return n.status("State:") == "T (stopped)" }, endTimeout, readyInterval)
+	require.NoError(n.t, n.process().Pause())
 }
 
 // Resume lets a paused process go on.
 func (n *Node) Resume() {
 	n.t.Helper()
-	require.NoError(n.t, n.process().cmd.Process.Signal(syscall.SIGCONT))
+	require.NoError(n.t, n.process().Resume())
 }
 
-func (n *Node) process() *run {
+func (n *Node) process() *Child {
 	n.t.Helper()
 	require.NotNil(n.t, n.run, "the node does not run")
 	return n.run
@@ -228,12 +233,11 @@ func (n *Node) end() {
 	if n.run == nil {
 		return
 	}
-	if err := n.run.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		n.t.Errorf("kill process %d: %v", n.run.cmd.Process.Pid, err)
+	if err := n.run.End(syscall.SIGKILL, endTimeout); err != nil {
+		n.t.Errorf("at the end of the test: %v", err)
 		return
 	}
-	<-n.run.ended
-	n.run = nil
+	n.ended()
 }
 
 // cleanEnvironment is the environment without Talos's own variables.

@@ -17,15 +17,22 @@ const (
 
 // FreeAddress returns host:port, on loopback, of a port that nobody listens on.
 func FreeAddress() (string, error) {
+	listener, err := Listen()
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// Listen listens on a port, on loopback, that FreeAddress could have returned.
+func Listen() (net.Listener, error) {
 	var last error
 	for range portAttempts {
-		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			last = err
-			continue
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort)))
+		if err == nil {
+			return listener, nil
 		}
-		return address, listener.Close()
+		last = err
 	}
-	return "", fmt.Errorf("no free port: %w", last)
+	return nil, fmt.Errorf("no free port: %w", last)
 }

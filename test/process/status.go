@@ -21,7 +21,7 @@ func (n *Node) PeakMemory() int64 {
 // status returns a line of what Linux says of the running process.
 func (n *Node) status(name string) string {
 	n.t.Helper()
-	path := fmt.Sprintf("/proc/%d/status", n.process().cmd.Process.Pid)
+	path := fmt.Sprintf("/proc/%d/status", n.process().PID())
 	text, err := os.ReadFile(path)
 	require.NoError(n.t, err)
 	for line := range strings.Lines(string(text)) {
