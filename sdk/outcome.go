@@ -238,7 +238,8 @@ func (f *batchInFlight) delivery(i int) Delivery {
 	}
 	return Delivery{
 		Partition: f.lane.partition, Offset: talos.Offset(f.stored.GetBaseOffset() + int64(i)),
-		Time: time.UnixMilli(f.stored.GetAppendTimeMs()).UTC(), Duplicate: f.stored.GetDuplicate(),
+		Epoch: talos.Epoch(f.stored.GetEpoch()),
+		Time:  time.UnixMilli(f.stored.GetAppendTimeMs()).UTC(), Duplicate: f.stored.GetDuplicate(),
 	}
 }
 

@@ -46,6 +46,9 @@ type Producer struct {
 type Delivery struct {
 	Partition int32
 	Offset    talos.Offset
+	// Epoch is that of the owner that acknowledged it: it rises with each change of
+	// owner, and no owner acknowledges after a later one has.
+	Epoch talos.Epoch
 	// Time is when the node took the record's batch, to the millisecond.
 	Time time.Time
 	// Duplicate says that the batch was sent more than once, and that an earlier

@@ -60,7 +60,8 @@ func TestSendSync(t *testing.T) {
 		for i, want := range []talos.Offset{0, 1, 2} {
 			d, err := p.SendSync(t.Context(), 1, value(numbered(i)))
 			require.NoError(t, err)
-			require.Equal(t, sdk.Delivery{Partition: 1, Offset: want, Time: noon}, d)
+			require.Positive(t, d.Epoch)
+			require.Equal(t, sdk.Delivery{Partition: 1, Offset: want, Epoch: d.Epoch, Time: noon}, d)
 		}
 		require.NoError(t, p.Close(t.Context()))
 	})

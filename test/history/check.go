@@ -37,6 +37,16 @@ const (
 	// RealTime: a record was sent after another had been acknowledged, and lies
 	// before it.
 	RealTime AnomalyKind = "realtime-order"
+	// TwoOwners: owners of different epochs acknowledged at one offset, or the one
+	// of the older epoch at the higher offset.
+	TwoOwners AnomalyKind = "two-owners"
+	// DeposedOwner: an owner acknowledged a record that was sent after an owner of a
+	// newer epoch had been heard.
+	DeposedOwner AnomalyKind = "deposed-owner"
+	// AbortedRead: a record was read that had certainly not been stored.
+	AbortedRead AnomalyKind = "aborted-read"
+	// OffsetsWentBack: the start or the end of a partition was lower than it had been.
+	OffsetsWentBack AnomalyKind = "offsets-went-back"
 	// Unanswered: a record got neither acknowledgement nor error.
 	Unanswered AnomalyKind = "unanswered"
 	// AnsweredTwice: a record got two answers.
@@ -94,7 +104,9 @@ func (h *History) Check(final string) []Anomaly {
 		c.finalEnd[r.partition] = max(c.finalEnd[r.partition], r.offset+1)
 	}
 	c.checkFinal(final)
+	c.checkRanges(final)
 	c.checkOrder()
+	c.checkOwners()
 	return c.anomalies
 }
 
@@ -127,13 +139,14 @@ func (c *checker) place(id ID, p position, by string) {
 
 func (c *checker) checkAnswers() {
 	for _, s := range c.history.sends {
-		switch {
-		case s.acked:
-			c.place(s.id, position{s.partition, s.at}, "its acknowledgement")
-		case s.ended == never:
+		switch s.outcome {
+		case acked:
+			c.place(s.id, s.ack.position(), "its acknowledgement")
+		case unanswered:
 			c.found(Unanswered, "%v", s.id)
-		default:
+		case failed:
 			c.found(SendFailed, "%v: %v", s.id, s.err)
+		case unknown, refused: // as may be
 		}
 	}
 }
@@ -157,6 +170,8 @@ func (c *checker) checkReader(name string, reads []read) {
 			c.found(Phantom, "%s got %v at %v, which was never sent", name, r.id, r.position)
 		case s.digest != r.digest:
 			c.found(Changed, "%s got %v at %v with other content than was sent", name, r.id, r.position)
+		case s.outcome == refused:
+			c.found(AbortedRead, "%s got %v at %v, which was refused: %v", name, r.id, r.position, s.err)
 		case s.partition != r.partition:
 			c.found(InconsistentOffsets, "%s got %v at %v, it was sent to partition %d", name, r.id, r.position, s.partition)
 		}
@@ -167,14 +182,14 @@ func (c *checker) checkReader(name string, reads []read) {
 // checkFinal makes sure that the final reader got whatever was promised before.
 func (c *checker) checkFinal(final string) {
 	for _, s := range c.history.sends {
-		if !s.acked {
+		if s.outcome != acked {
 			continue
 		}
-		p := position{s.partition, s.at}
+		p := position{s.partition, s.ack.Offset}
 		if id, ok := c.final[p]; ok && id == s.id {
 			continue
 		}
-		if s.at < c.finalEnd[s.partition] {
+		if p.offset < c.finalEnd[s.partition] {
 			c.found(LostWrite, "%v was acknowledged at %v, %s did not get it there", s.id, p, final)
 		} else {
 			c.found(Unseen, "%v was acknowledged at %v, %s ended before", s.id, p, final)
@@ -208,6 +223,9 @@ func (c *checker) checkProducers(places []position) {
 	last := map[int]position{}
 	for _, p := range places {
 		id := c.at[p]
+		if s := c.history.byID[id]; s != nil && s.outcome == unknown {
+			continue // it may still have been on its way when its producer went on
+		}
 		before, ok := last[id.Producer]
 		if ok && c.at[before].Sequence >= id.Sequence {
 			c.found(NonmonotonicSend, "%v at %v lies before %v at %v", c.at[before], before, id, p)
@@ -229,7 +247,7 @@ func (c *checker) checkRealTime(places []position) {
 		if s.sent > earliest {
 			c.found(RealTime, "%v at %v was sent after %v was acknowledged, and lies before it", s.id, p, by)
 		}
-		if s.acked && s.ended < earliest {
+		if s.outcome == acked && s.ended < earliest {
 			earliest, by = s.ended, s.id
 		}
 	}

@@ -5,8 +5,9 @@
 // those of Jepsen's Kafka workload as far as they apply, and a few stricter ones
 // that Talos promises.
 //
-//	Send ──► Acked | Failed          Read, by a named reader, in its order
-//	   └───────────────┬──────────────────┘
+//	Send ──► Acked | Failed | Unknown | Refused     Read, Range: by a named reader,
+//	   │                                            in its order
+//	   └───────────────┬──────────────────────────────┘
 //	                   ▼
 //	         Check(final reader) ──► anomalies
 //

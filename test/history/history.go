@@ -77,11 +77,39 @@ type send struct {
 	// ended is when the outcome was known, else never.
 	ended Tick
 	// clock is when that was.
-	clock time.Time
-	acked bool
-	at    talos.Offset // if acked
-	err   error        // if ended, and not acked
+	clock   time.Time
+	outcome outcome
+	ack     Ack   // if acked
+	err     error // if it ended otherwise
 }
+
+// outcome is what a producer was told of a record.
+type outcome int
+
+const (
+	unanswered outcome = iota
+	acked
+	// failed: an error that the producer should not have met.
+	failed
+	// unknown: an error that a producer without an id must live with. The record may
+	// have been stored or not, or may be yet.
+	unknown
+	// refused: it was certainly not stored, and will not be.
+	refused
+)
+
+// Ack is an acknowledgement.
+type Ack struct {
+	Partition int32
+	Offset    talos.Offset
+	// Epoch is the owner's that gave it; 0 if that is not known.
+	Epoch talos.Epoch
+	// Duplicate says that the owner had the record already, from itself or from an
+	// earlier one.
+	Duplicate bool
+}
+
+func (a Ack) position() position { return position{a.Partition, a.Offset} }
 
 // read is one record from the side of a reader.
 type read struct {
@@ -98,12 +126,13 @@ type History struct {
 	sends  []*send
 	byID   map[ID]*send
 	reads  map[string][]read
+	ranges map[string][]seenRange
 	misuse []Anomaly
 }
 
 // New returns an empty history.
 func New() *History {
-	return &History{byID: map[ID]*send{}, reads: map[string][]read{}}
+	return &History{byID: map[ID]*send{}, reads: map[string][]read{}, ranges: map[string][]seenRange{}}
 }
 
 // next advances the clock. Requires mu.
@@ -127,24 +156,31 @@ func (h *History) Send(id ID, partition int32, d Digest) {
 }
 
 // Acked says that a record was acknowledged.
-func (h *History) Acked(id ID, partition int32, offset talos.Offset) {
-	h.end(id, func(s *send) {
-		s.acked, s.at = true, offset
+func (h *History) Acked(id ID, a Ack) {
+	h.end(id, acked, func(s *send) {
+		s.ack = a
 		h.acks++
-		if s.partition != partition {
+		if s.partition != a.Partition {
 			h.misuse = append(h.misuse, Anomaly{
 				InconsistentOffsets,
-				fmt.Sprintf("%v was sent to partition %d and acknowledged by partition %d", id, s.partition, partition),
+				fmt.Sprintf("%v was sent to partition %d and acknowledged by partition %d", id, s.partition, a.Partition),
 			})
 		}
 	})
 }
 
-// Failed says that a record got an error instead of an acknowledgement. It may
-// have been stored or not.
-func (h *History) Failed(id ID, err error) { h.end(id, func(s *send) { s.err = err }) }
+// Failed says that a record got an error instead of an acknowledgement, and that
+// its producer is one that should get none. It may have been stored or not.
+func (h *History) Failed(id ID, err error) { h.end(id, failed, func(s *send) { s.err = err }) }
 
-func (h *History) end(id ID, apply func(*send)) {
+// Unknown says that a record got an error, as may be where its producer does not
+// send it again. It may have been stored or not, or may be yet.
+func (h *History) Unknown(id ID, err error) { h.end(id, unknown, func(s *send) { s.err = err }) }
+
+// Refused says that a record got an error that promises that it was not stored.
+func (h *History) Refused(id ID, err error) { h.end(id, refused, func(s *send) { s.err = err }) }
+
+func (h *History) end(id ID, o outcome, apply func(*send)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s, tick := h.byID[id], h.next()
@@ -154,7 +190,7 @@ func (h *History) end(id ID, apply func(*send)) {
 	case s.ended != never:
 		h.misuse = append(h.misuse, Anomaly{AnsweredTwice, fmt.Sprintf("%v was answered twice", id)})
 	default:
-		s.ended, s.clock = tick, time.Now()
+		s.ended, s.clock, s.outcome = tick, time.Now(), o
 		apply(s)
 	}
 }
@@ -189,7 +225,7 @@ func (h *History) AckedOfSince(t Tick) int {
 	defer h.mu.Unlock()
 	n := 0
 	for i := len(h.sends) - 1; i >= 0 && h.sends[i].sent > t; i-- {
-		if h.sends[i].acked {
+		if h.sends[i].outcome == acked {
 			n++
 		}
 	}
@@ -203,7 +239,7 @@ func (h *History) AckedBetween(from, to Tick) int {
 	defer h.mu.Unlock()
 	n := 0
 	for _, s := range h.sends {
-		if s.acked && s.ended > from && s.ended <= to {
+		if s.outcome == acked && s.ended > from && s.ended <= to {
 			n++
 		}
 	}
@@ -217,8 +253,8 @@ func (h *History) Ends() map[int32]talos.Offset {
 	defer h.mu.Unlock()
 	ends := map[int32]talos.Offset{}
 	for _, s := range h.sends {
-		if s.acked {
-			ends[s.partition] = max(ends[s.partition], s.at+1)
+		if s.outcome == acked {
+			ends[s.partition] = max(ends[s.partition], s.ack.Offset+1)
 		}
 	}
 	return ends

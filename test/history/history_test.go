@@ -42,7 +42,7 @@ func record(records []stored) *history.History {
 		h.Send(r.id, r.partition, content(i))
 	}
 	for _, r := range records {
-		h.Acked(r.id, r.partition, r.offset)
+		h.Acked(r.id, history.Ack{Partition: r.partition, Offset: r.offset})
 	}
 	return h
 }
@@ -138,7 +138,7 @@ func TestEachAnomalyIsFound(t *testing.T) {
 			func() *history.History {
 				h := record(all)
 				h.Send(beyond, 0, content(9))
-				h.Acked(beyond, 0, 0)
+				h.Acked(beyond, history.Ack{Partition: 0, Offset: 0})
 				readAll(h, final, all)
 				return h
 			},
@@ -148,7 +148,7 @@ func TestEachAnomalyIsFound(t *testing.T) {
 			func() *history.History {
 				h := record(all)
 				h.Send(beyond, 1, content(9))
-				h.Acked(beyond, 1, 2)
+				h.Acked(beyond, history.Ack{Partition: 1, Offset: 2})
 				h.Read("follower", 0, 0, all[0].id, content(0))
 				h.Read("follower", 0, 1, all[3].id, content(3))
 				readAll(h, final, all)
@@ -173,8 +173,8 @@ func TestEachAnomalyIsFound(t *testing.T) {
 				h := history.New()
 				h.Send(all[0].id, 0, content(1))
 				h.Send(all[3].id, 0, content(0))
-				h.Acked(all[3].id, 0, 0)
-				h.Acked(all[0].id, 0, 1)
+				h.Acked(all[3].id, history.Ack{Partition: 0, Offset: 0})
+				h.Acked(all[0].id, history.Ack{Partition: 0, Offset: 1})
 				readAll(h, final, inverted)
 				return h
 			},
@@ -221,7 +221,7 @@ func TestEachAnomalyIsFound(t *testing.T) {
 			func() *history.History {
 				h := record(all)
 				readAll(h, final, all)
-				h.Acked(beyond, 1, 2)
+				h.Acked(beyond, history.Ack{Partition: 1, Offset: 2})
 				return h
 			},
 		},
@@ -230,9 +230,9 @@ func TestEachAnomalyIsFound(t *testing.T) {
 			func() *history.History {
 				h := history.New()
 				h.Send(all[0].id, 0, content(0))
-				h.Acked(all[0].id, 0, 1)
+				h.Acked(all[0].id, history.Ack{Partition: 0, Offset: 1})
 				h.Send(all[1].id, 0, content(1))
-				h.Acked(all[1].id, 0, 0)
+				h.Acked(all[1].id, history.Ack{Partition: 0, Offset: 0})
 				h.Read(final, 0, 0, all[1].id, content(1))
 				h.Read(final, 0, 1, all[0].id, content(0))
 				return h
@@ -252,7 +252,7 @@ func TestEachAnomalyIsFound(t *testing.T) {
 			func() *history.History {
 				h := record(all)
 				readAll(h, final, all)
-				h.Acked(all[0].id, 0, 0)
+				h.Acked(all[0].id, history.Ack{Partition: 0, Offset: 0})
 				return h
 			},
 		},
@@ -272,7 +272,7 @@ func TestEachAnomalyIsFound(t *testing.T) {
 				h := record(all)
 				readAll(h, final, all)
 				h.Send(beyond, 1, content(9))
-				h.Acked(beyond, 0, 2)
+				h.Acked(beyond, history.Ack{Partition: 0, Offset: 2})
 				h.Read(final, 1, 2, beyond, content(9))
 				return h
 			},
@@ -339,16 +339,16 @@ func TestCountsAcknowledgementsByTime(t *testing.T) {
 	h := history.New()
 	h.Send(all[0].id, 0, content(0))
 	h.Send(all[1].id, 0, content(1))
-	h.Acked(all[0].id, 0, 0)
+	h.Acked(all[0].id, history.Ack{Partition: 0, Offset: 0})
 	kill := h.Now()
 	require.Zero(t, h.AckedOfSince(kill))
-	h.Acked(all[1].id, 0, 1)
+	h.Acked(all[1].id, history.Ack{Partition: 0, Offset: 1})
 	require.Zero(t, h.AckedOfSince(kill), "it was on its way before")
 	require.Equal(t, 1, h.AckedBetween(0, kill))
 	require.Equal(t, 1, h.AckedBetween(kill, h.Now()))
 
 	h.Send(all[2].id, 1, content(2))
-	h.Acked(all[2].id, 1, 0)
+	h.Acked(all[2].id, history.Ack{Partition: 1, Offset: 0})
 	require.Equal(t, 1, h.AckedOfSince(kill))
 	require.Equal(t, 3, h.Acks())
 	require.Equal(t, map[int32]talos.Offset{0: 2, 1: 1}, h.Ends())

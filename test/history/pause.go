@@ -14,7 +14,7 @@ func (h *History) LongestPause(from, to time.Time) time.Duration {
 	defer h.mu.Unlock()
 	byPartition := map[int32][]time.Time{}
 	for _, s := range h.sends {
-		if s.acked {
+		if s.outcome == acked {
 			byPartition[s.partition] = append(byPartition[s.partition], s.clock)
 		}
 	}

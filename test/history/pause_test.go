@@ -17,7 +17,7 @@ func TestTheLongestPauseIsTheWorstPartitions(t *testing.T) {
 		ack := func(partition int32) {
 			id := history.ID{Sequence: sent}
 			h.Send(id, partition, content(sent))
-			h.Acked(id, partition, talos.Offset(sent))
+			h.Acked(id, history.Ack{Partition: partition, Offset: talos.Offset(sent)})
 			sent++
 		}
 		begun := time.Now()

@@ -137,7 +137,7 @@ func (p *producer) send(ctx context.Context, id history.ID, answered func()) err
 			h.Failed(id, err)
 			return
 		}
-		h.Acked(id, d.Partition, d.Offset)
+		h.Acked(id, history.Ack{Partition: d.Partition, Offset: d.Offset, Epoch: d.Epoch, Duplicate: d.Duplicate})
 	})
 	if err != nil {
 		h.Failed(id, err)
