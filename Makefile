@@ -28,10 +28,10 @@ DESTDIR ?=
 PLATFORMS ?= linux/amd64 linux/arm64
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build release install idle dev hdfs minio test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build release install idle dev hdfs hdfs-figures minio test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 build: ## Build bin/talos
 	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/talos ./cmd/talos
@@ -61,6 +61,11 @@ hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DI
 	@tools/hadoop/install.sh
 	@$(GO) build -o bin/hdfs ./test/hadoop/run
 	@exec bin/hdfs $(ARGS)
+
+hdfs-figures: ## Compare the HDFS store with Hadoop's own client, in turns; ARGS='-o json -rounds N -only NAMES'
+	@tools/hadoop/install.sh
+	@$(GO) build -o bin/hdfs-figures ./test/hdfsbench/run
+	@exec bin/hdfs-figures $(ARGS)
 
 minio: $(MINIO) ## Run an S3 server on loopback, and print the --store for it; data in talos-data/minio
 	@exec tools/minio/run.sh $(MINIO) talos-data/minio

@@ -87,6 +87,9 @@ func (d *Daemon) Kill(t testing.TB) {
 	require.NoError(t, d.end(syscall.SIGKILL))
 }
 
+// Crash is Kill for programs.
+func (d *Daemon) Crash() error { return d.end(syscall.SIGKILL) }
+
 // Stop stops the process with SIGSTOP, and waits until all of it stands still: it
 // keeps its connections, and answers nothing.
 func (d *Daemon) Stop(t testing.TB) {

@@ -33,6 +33,23 @@ func (c *Cluster) java(classes, class string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Program prepares a process that runs one file of Java source, with Hadoop's
+// classes and the configuration of this cluster, and with what Java chooses by
+// itself for this machine. Hadoop's log goes to its standard output. It needs a
+// Java with a compiler.
+func (c *Cluster) Program(source string, args ...string) *exec.Cmd {
+	all := []string{
+		"-cp", c.installation.jars + string(filepath.ListSeparator) + c.path("conf"),
+		"-Djava.net.preferIPv4Stack=true",
+		"-Djava.io.tmpdir=" + c.path("tmp"),
+		source,
+	}
+	cmd := exec.Command(c.installation.java, append(all, args...)...)
+	cmd.Env = environment()
+	cmd.SysProcAttr = process.ChildAttributes()
+	return cmd
+}
+
 // classes is what a kind of daemon is told of its archive of classes: to write
 // it, or to use it. One that does not fit, as of another Java, is not used.
 func (c *Cluster) classes(kind string) string {

@@ -91,9 +91,14 @@ func endShared(passed bool) error {
 func (c *Cluster) Restore(t testing.TB) {
 	t.Helper()
 	// It is called when the test is over, too.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), startTimeout)
+	require.NoError(t, c.Heal(context.WithoutCancel(t.Context())))
+}
+
+// Heal is Restore for programs.
+func (c *Cluster) Heal(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	require.NoError(t, c.restore(ctx))
+	return c.restore(ctx)
 }
 
 // SafeMode makes the NameNode refuse changes, or accept them again. It costs a

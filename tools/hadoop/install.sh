@@ -11,7 +11,7 @@ folder=$root/.bin/hadoop/$version
 wanted=$(cksum <"$here/pom.xml")
 
 installed() {
-	command -v java >/dev/null && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$wanted" ]
+	command -v javac >/dev/null && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$wanted" ]
 }
 
 # quietly runs a command, whose output matters only if it fails.
@@ -22,19 +22,19 @@ quietly() {
 }
 
 java_and_maven() {
-	if command -v java >/dev/null && command -v mvn >/dev/null; then
+	if command -v javac >/dev/null && command -v mvn >/dev/null; then
 		return
 	fi
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-		echo 'HDFS needs Java 17 or later, and Maven to fetch it: install java and mvn, for example' >&2
-		echo "Debian's openjdk-17-jre-headless and maven" >&2
+		echo 'HDFS needs Java 17 or later with its compiler, and Maven to fetch it: install javac and mvn,' >&2
+		echo "for example Debian's openjdk-17-jdk-headless and maven" >&2
 		return 1
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	quietly apt-get update -qq
-	local java=openjdk-17-jre-headless
+	local java=openjdk-17-jdk-headless
 	# Later releases of Debian have only later ones.
-	apt-cache show "$java" >/dev/null 2>&1 || java=openjdk-21-jre-headless
+	apt-cache show "$java" >/dev/null 2>&1 || java=openjdk-21-jdk-headless
 	quietly apt-get install -y -qq --no-install-recommends "$java" maven
 }
 
