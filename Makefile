@@ -28,7 +28,7 @@ DESTDIR ?=
 PLATFORMS ?= linux/amd64 linux/arm64
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build release install idle dev hdfs hdfs-figures minio test test-go explore fuzz lint vet fmt generate generated breaking tidy tools clean
+.PHONY: help build release install idle dev hdfs hdfs-figures minio test test-go hdfs-long explore fuzz lint vet fmt generate generated breaking tidy tools clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -57,7 +57,7 @@ install: build ## Install the binary, shell completions and the systemd unit bel
 dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
 	@exec bin/talos dev $(ARGS)
 
-hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DIR --port PORT --datanodes N'
+hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DIR --port PORT --datanodes N --ha'
 	@tools/hadoop/install.sh
 	@$(GO) build -o bin/hdfs ./test/hadoop/run
 	@exec bin/hdfs $(ARGS)
@@ -80,6 +80,10 @@ test-go: $(MINIO) $(ETCD) ## The Go tests, with the race detector
 	@tools/check/compiler.sh
 	@tools/hadoop/install.sh
 	CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
+
+hdfs-long: ## Many rounds of what can befall a pair of NameNodes (TALOS_HDFS_LONG); half an hour
+	@tools/hadoop/install.sh
+	TALOS_HDFS_LONG=1 CGO_ENABLED=1 $(GO) test -race -v -timeout 3h $(ARGS) ./test/hdfsha
 
 explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)
 	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h ./test/explore

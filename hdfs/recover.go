@@ -21,7 +21,8 @@ const (
 	closeMost  = 500 * time.Millisecond
 	// recoverAgain is when the NameNode is asked to recover again: one that was
 	// restarted has forgotten, and one that gave the recovery to a DataNode which
-	// died waits to be asked. A recovery that runs is not disturbed by that.
+	// died waits to be asked. One that shows that it is another one is asked at
+	// once. A recovery that runs is not disturbed by that.
 	recoverAgain = 5 * time.Second
 	// sayWaiting is how often a recovery that takes long says what it waits for.
 	sayWaiting = 5 * time.Second
@@ -147,7 +148,11 @@ func (s *Store) unmark(ctx context.Context, path string) error {
 // close takes the lease and waits until the file is closed.
 func (r *recovery) close(ctx context.Context) error {
 	asked, said := time.Time{}, time.Now()
+	turns := r.store.names.Turns()
 	for pause := closeFirst; ; pause = min(2*pause, closeMost) {
+		if now := r.store.names.Turns(); now != turns {
+			turns, asked, pause = now, time.Time{}, closeFirst
+		}
 		if time.Since(asked) > recoverAgain && r.outlives(ctx, asked.IsZero()) {
 			asked = time.Now()
 			r.store.step(LeaseWanted)

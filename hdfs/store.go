@@ -17,6 +17,7 @@ import (
 
 	"github.com/talos-log/talos/hdfs/internal/datanode"
 	"github.com/talos-log/talos/hdfs/internal/namenode"
+	"github.com/talos-log/talos/hdfs/internal/wire"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
 )
@@ -31,11 +32,12 @@ type Store struct {
 	names   *namenode.Client
 	lease   *namenode.Lease
 	// client is the lease holder of everything that this store writes.
-	client string
-	reads  *datanode.Reads
-	nodes  *suspects
-	open   *openSegments
-	upkeep *upkeep
+	client   string
+	reads    *datanode.Reads
+	nodes    *suspects
+	open     *openSegments
+	upkeep   *upkeep
+	readOnly bool
 	// recovering joins the recoveries of one segment by this process.
 	recovering singleflight.Group
 
@@ -82,7 +84,7 @@ func newStore(c config, o Options) *Store {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		config: c, log: log.With("store", "hdfs"), metrics: newMetrics(), nodes: newSuspects(),
+		config: c, log: log.With("store", "hdfs"), metrics: newMetrics(), nodes: newSuspects(), readOnly: o.ReadOnly,
 		client: fmt.Sprintf("talos-%016x", rand.Uint64()),
 	}
 	if s.step = o.AtStep; s.step == nil {
@@ -126,12 +128,23 @@ func check(ctx context.Context, invalid error) error {
 }
 
 // List returns what a folder holds. A segment counts as sealed once it is closed
-// and no recovery of it is unfinished.
+// and no recovery of it is unfinished. With a pair of NameNodes it writes, to prove
+// that the one that answers is active; a store for looking may show what was.
 func (s *Store) List(ctx context.Context, folder string) (storage.Listing, error) {
 	if err := check(ctx, storage.ValidateFolder(folder)); err != nil {
 		return storage.Listing{}, err
 	}
-	entries, err := s.names.List(ctx, s.folder(folder), true)
+	var entries []*wire.FileStatus
+	list := func(ctx context.Context) (err error) {
+		entries, err = s.names.List(ctx, s.folder(folder), true)
+		return err
+	}
+	var err error
+	if s.readOnly {
+		err = list(ctx)
+	} else {
+		err = s.names.FromActive(ctx, s.root, list)
+	}
 	if err != nil {
 		return storage.Listing{}, s.explain("list", s.folder(folder), err)
 	}

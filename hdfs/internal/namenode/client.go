@@ -50,9 +50,22 @@ type Config struct {
 type Client struct {
 	servers []*rpc.Client
 	ids     atomic.Int32
-	// good is the index of the NameNode that answered last.
-	good atomic.Int32
+	place   atomic.Uint64 // a place
 }
+
+// place is the NameNode that calls go to first, and how often it has changed: when a
+// call that was begun there had its answer from another one, or only after a
+// connection to it had broken. Two equal places mean that all answers in between are
+// of one NameNode.
+type place uint64
+
+// placeServers is more than the NameNodes of any HDFS.
+const placeServers = 1 << 16
+
+func (p place) server() int { return int(p % placeServers) }
+
+// moved is the place after a change.
+func (p place) moved(server int) place { return p - p%placeServers + placeServers + place(server) }
 
 // New returns a client, without connecting. The caller must Close it.
 func New(c Config) *Client {
@@ -73,6 +86,11 @@ func (c *Client) Close() error {
 	}
 	return nil
 }
+
+// Turns is a number that changes when another NameNode answers than before, or the
+// same one after it could not be reached. That one may have forgotten what it was
+// asked to do later: it is not in the edits.
+func (c *Client) Turns() uint64 { return c.place.Load() }
 
 // verdict says what is done about the outcome of one attempt.
 type verdict int
@@ -102,7 +120,9 @@ func judge(err error) verdict {
 	return final
 }
 
-// call makes one call, with all its repetitions.
+// call makes one call, with all its repetitions. An answer moves the client to the
+// NameNode that gave it only if nobody else has moved it meanwhile: one that was
+// active before may answer late.
 func (c *Client) call(ctx context.Context, method string, req, resp proto.Message) error {
 	if len(c.servers) == 0 {
 		return errors.New("no NameNode is configured")
@@ -110,9 +130,11 @@ func (c *Client) call(ctx context.Context, method string, req, resp proto.Messag
 	limited, cancel := context.WithTimeoutCause(ctx, totalTime, errOutOfTime)
 	defer cancel()
 	begun := time.Now()
-	at := int(c.good.Load())
+	from := place(c.place.Load())
+	at := from.server()
 	one := rpc.Call{Method: method, ID: rpc.NextID(&c.ids)}
 	var last error
+	broke := false
 	for ; ; one.Retry++ {
 		err := c.servers[at].Call(limited, one, req, resp)
 		verdict := judge(err)
@@ -120,10 +142,13 @@ func (c *Client) call(ctx context.Context, method string, req, resp proto.Messag
 			return gaveUp(ctx, last, err)
 		}
 		if verdict == final {
-			c.good.Store(int32(at))
+			if at != from.server() || broke {
+				c.place.CompareAndSwap(uint64(from), uint64(from.moved(at)))
+			}
 			return explain(err)
 		}
 		last = err
+		broke = broke || errors.Is(err, rpc.ErrLost) || errors.Is(err, rpc.ErrNotSent)
 		if errors.Is(explain(err), ErrSafeMode) && time.Since(begun) > safeModeTime {
 			return explain(err)
 		}

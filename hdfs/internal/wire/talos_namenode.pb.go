@@ -2258,6 +2258,102 @@ func (*SetPermissionResponse) Descriptor() ([]byte, []int) {
 	return file_talos_namenode_proto_rawDescGZIP(), []int{37}
 }
 
+type SetTimesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Src           *string                `protobuf:"bytes,1,req,name=src" json:"src,omitempty"`
+	Mtime         *uint64                `protobuf:"varint,2,req,name=mtime" json:"mtime,omitempty"` // in milliseconds since 1970
+	Atime         *uint64                `protobuf:"varint,3,req,name=atime" json:"atime,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTimesRequest) Reset() {
+	*x = SetTimesRequest{}
+	mi := &file_talos_namenode_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTimesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTimesRequest) ProtoMessage() {}
+
+func (x *SetTimesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_namenode_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTimesRequest.ProtoReflect.Descriptor instead.
+func (*SetTimesRequest) Descriptor() ([]byte, []int) {
+	return file_talos_namenode_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SetTimesRequest) GetSrc() string {
+	if x != nil && x.Src != nil {
+		return *x.Src
+	}
+	return ""
+}
+
+func (x *SetTimesRequest) GetMtime() uint64 {
+	if x != nil && x.Mtime != nil {
+		return *x.Mtime
+	}
+	return 0
+}
+
+func (x *SetTimesRequest) GetAtime() uint64 {
+	if x != nil && x.Atime != nil {
+		return *x.Atime
+	}
+	return 0
+}
+
+type SetTimesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTimesResponse) Reset() {
+	*x = SetTimesResponse{}
+	mi := &file_talos_namenode_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTimesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTimesResponse) ProtoMessage() {}
+
+func (x *SetTimesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_talos_namenode_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTimesResponse.ProtoReflect.Descriptor instead.
+func (*SetTimesResponse) Descriptor() ([]byte, []int) {
+	return file_talos_namenode_proto_rawDescGZIP(), []int{39}
+}
+
 type SetSafeModeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Action        *SafeModeAction        `protobuf:"varint,1,req,name=action,enum=talos.hdfs.wire.SafeModeAction" json:"action,omitempty"`
@@ -2268,7 +2364,7 @@ type SetSafeModeRequest struct {
 
 func (x *SetSafeModeRequest) Reset() {
 	*x = SetSafeModeRequest{}
-	mi := &file_talos_namenode_proto_msgTypes[38]
+	mi := &file_talos_namenode_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2280,7 +2376,7 @@ func (x *SetSafeModeRequest) String() string {
 func (*SetSafeModeRequest) ProtoMessage() {}
 
 func (x *SetSafeModeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_namenode_proto_msgTypes[38]
+	mi := &file_talos_namenode_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2293,7 +2389,7 @@ func (x *SetSafeModeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSafeModeRequest.ProtoReflect.Descriptor instead.
 func (*SetSafeModeRequest) Descriptor() ([]byte, []int) {
-	return file_talos_namenode_proto_rawDescGZIP(), []int{38}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SetSafeModeRequest) GetAction() SafeModeAction {
@@ -2319,7 +2415,7 @@ type SetSafeModeResponse struct {
 
 func (x *SetSafeModeResponse) Reset() {
 	*x = SetSafeModeResponse{}
-	mi := &file_talos_namenode_proto_msgTypes[39]
+	mi := &file_talos_namenode_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2427,7 @@ func (x *SetSafeModeResponse) String() string {
 func (*SetSafeModeResponse) ProtoMessage() {}
 
 func (x *SetSafeModeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_namenode_proto_msgTypes[39]
+	mi := &file_talos_namenode_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2440,7 @@ func (x *SetSafeModeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSafeModeResponse.ProtoReflect.Descriptor instead.
 func (*SetSafeModeResponse) Descriptor() ([]byte, []int) {
-	return file_talos_namenode_proto_rawDescGZIP(), []int{39}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SetSafeModeResponse) GetResult() bool {
@@ -2363,7 +2459,7 @@ type GetDatanodeReportRequest struct {
 
 func (x *GetDatanodeReportRequest) Reset() {
 	*x = GetDatanodeReportRequest{}
-	mi := &file_talos_namenode_proto_msgTypes[40]
+	mi := &file_talos_namenode_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2375,7 +2471,7 @@ func (x *GetDatanodeReportRequest) String() string {
 func (*GetDatanodeReportRequest) ProtoMessage() {}
 
 func (x *GetDatanodeReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_namenode_proto_msgTypes[40]
+	mi := &file_talos_namenode_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2388,7 +2484,7 @@ func (x *GetDatanodeReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatanodeReportRequest.ProtoReflect.Descriptor instead.
 func (*GetDatanodeReportRequest) Descriptor() ([]byte, []int) {
-	return file_talos_namenode_proto_rawDescGZIP(), []int{40}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetDatanodeReportRequest) GetType() DatanodeReportType {
@@ -2407,7 +2503,7 @@ type GetDatanodeReportResponse struct {
 
 func (x *GetDatanodeReportResponse) Reset() {
 	*x = GetDatanodeReportResponse{}
-	mi := &file_talos_namenode_proto_msgTypes[41]
+	mi := &file_talos_namenode_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2515,7 @@ func (x *GetDatanodeReportResponse) String() string {
 func (*GetDatanodeReportResponse) ProtoMessage() {}
 
 func (x *GetDatanodeReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_namenode_proto_msgTypes[41]
+	mi := &file_talos_namenode_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2528,7 @@ func (x *GetDatanodeReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDatanodeReportResponse.ProtoReflect.Descriptor instead.
 func (*GetDatanodeReportResponse) Descriptor() ([]byte, []int) {
-	return file_talos_namenode_proto_rawDescGZIP(), []int{41}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetDatanodeReportResponse) GetDatanodes() []*DatanodeInfo {
@@ -2452,7 +2548,7 @@ type GetReplicaVisibleLengthRequest struct {
 
 func (x *GetReplicaVisibleLengthRequest) Reset() {
 	*x = GetReplicaVisibleLengthRequest{}
-	mi := &file_talos_namenode_proto_msgTypes[42]
+	mi := &file_talos_namenode_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2560,7 @@ func (x *GetReplicaVisibleLengthRequest) String() string {
 func (*GetReplicaVisibleLengthRequest) ProtoMessage() {}
 
 func (x *GetReplicaVisibleLengthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_namenode_proto_msgTypes[42]
+	mi := &file_talos_namenode_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2573,7 @@ func (x *GetReplicaVisibleLengthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReplicaVisibleLengthRequest.ProtoReflect.Descriptor instead.
 func (*GetReplicaVisibleLengthRequest) Descriptor() ([]byte, []int) {
-	return file_talos_namenode_proto_rawDescGZIP(), []int{42}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetReplicaVisibleLengthRequest) GetBlock() *ExtendedBlock {
@@ -2496,7 +2592,7 @@ type GetReplicaVisibleLengthResponse struct {
 
 func (x *GetReplicaVisibleLengthResponse) Reset() {
 	*x = GetReplicaVisibleLengthResponse{}
-	mi := &file_talos_namenode_proto_msgTypes[43]
+	mi := &file_talos_namenode_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2604,7 @@ func (x *GetReplicaVisibleLengthResponse) String() string {
 func (*GetReplicaVisibleLengthResponse) ProtoMessage() {}
 
 func (x *GetReplicaVisibleLengthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_talos_namenode_proto_msgTypes[43]
+	mi := &file_talos_namenode_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2617,7 @@ func (x *GetReplicaVisibleLengthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReplicaVisibleLengthResponse.ProtoReflect.Descriptor instead.
 func (*GetReplicaVisibleLengthResponse) Descriptor() ([]byte, []int) {
-	return file_talos_namenode_proto_rawDescGZIP(), []int{43}
+	return file_talos_namenode_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetReplicaVisibleLengthResponse) GetLength() uint64 {
@@ -2664,7 +2760,12 @@ const file_talos_namenode_proto_rawDesc = "" +
 	"\n" +
 	"permission\x18\x02 \x02(\v2\x1b.talos.hdfs.wire.PermissionR\n" +
 	"permission\"\x17\n" +
-	"\x15SetPermissionResponse\"g\n" +
+	"\x15SetPermissionResponse\"O\n" +
+	"\x0fSetTimesRequest\x12\x10\n" +
+	"\x03src\x18\x01 \x02(\tR\x03src\x12\x14\n" +
+	"\x05mtime\x18\x02 \x02(\x04R\x05mtime\x12\x14\n" +
+	"\x05atime\x18\x03 \x02(\x04R\x05atime\"\x12\n" +
+	"\x10SetTimesResponse\"g\n" +
 	"\x12SetSafeModeRequest\x127\n" +
 	"\x06action\x18\x01 \x02(\x0e2\x1f.talos.hdfs.wire.SafeModeActionR\x06action\x12\x18\n" +
 	"\achecked\x18\x02 \x01(\bR\achecked\"-\n" +
@@ -2716,7 +2817,7 @@ func file_talos_namenode_proto_rawDescGZIP() []byte {
 }
 
 var file_talos_namenode_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_talos_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_talos_namenode_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_talos_namenode_proto_goTypes = []any{
 	(CreateFlag)(0),                         // 0: talos.hdfs.wire.CreateFlag
 	(AddBlockFlag)(0),                       // 1: talos.hdfs.wire.AddBlockFlag
@@ -2760,47 +2861,49 @@ var file_talos_namenode_proto_goTypes = []any{
 	(*MkdirsResponse)(nil),                  // 39: talos.hdfs.wire.MkdirsResponse
 	(*SetPermissionRequest)(nil),            // 40: talos.hdfs.wire.SetPermissionRequest
 	(*SetPermissionResponse)(nil),           // 41: talos.hdfs.wire.SetPermissionResponse
-	(*SetSafeModeRequest)(nil),              // 42: talos.hdfs.wire.SetSafeModeRequest
-	(*SetSafeModeResponse)(nil),             // 43: talos.hdfs.wire.SetSafeModeResponse
-	(*GetDatanodeReportRequest)(nil),        // 44: talos.hdfs.wire.GetDatanodeReportRequest
-	(*GetDatanodeReportResponse)(nil),       // 45: talos.hdfs.wire.GetDatanodeReportResponse
-	(*GetReplicaVisibleLengthRequest)(nil),  // 46: talos.hdfs.wire.GetReplicaVisibleLengthRequest
-	(*GetReplicaVisibleLengthResponse)(nil), // 47: talos.hdfs.wire.GetReplicaVisibleLengthResponse
-	(*LocatedBlocks)(nil),                   // 48: talos.hdfs.wire.LocatedBlocks
-	(*Permission)(nil),                      // 49: talos.hdfs.wire.Permission
-	(*FileStatus)(nil),                      // 50: talos.hdfs.wire.FileStatus
-	(*LocatedBlock)(nil),                    // 51: talos.hdfs.wire.LocatedBlock
-	(*ExtendedBlock)(nil),                   // 52: talos.hdfs.wire.ExtendedBlock
-	(*DatanodeInfo)(nil),                    // 53: talos.hdfs.wire.DatanodeInfo
-	(*DatanodeID)(nil),                      // 54: talos.hdfs.wire.DatanodeID
+	(*SetTimesRequest)(nil),                 // 42: talos.hdfs.wire.SetTimesRequest
+	(*SetTimesResponse)(nil),                // 43: talos.hdfs.wire.SetTimesResponse
+	(*SetSafeModeRequest)(nil),              // 44: talos.hdfs.wire.SetSafeModeRequest
+	(*SetSafeModeResponse)(nil),             // 45: talos.hdfs.wire.SetSafeModeResponse
+	(*GetDatanodeReportRequest)(nil),        // 46: talos.hdfs.wire.GetDatanodeReportRequest
+	(*GetDatanodeReportResponse)(nil),       // 47: talos.hdfs.wire.GetDatanodeReportResponse
+	(*GetReplicaVisibleLengthRequest)(nil),  // 48: talos.hdfs.wire.GetReplicaVisibleLengthRequest
+	(*GetReplicaVisibleLengthResponse)(nil), // 49: talos.hdfs.wire.GetReplicaVisibleLengthResponse
+	(*LocatedBlocks)(nil),                   // 50: talos.hdfs.wire.LocatedBlocks
+	(*Permission)(nil),                      // 51: talos.hdfs.wire.Permission
+	(*FileStatus)(nil),                      // 52: talos.hdfs.wire.FileStatus
+	(*LocatedBlock)(nil),                    // 53: talos.hdfs.wire.LocatedBlock
+	(*ExtendedBlock)(nil),                   // 54: talos.hdfs.wire.ExtendedBlock
+	(*DatanodeInfo)(nil),                    // 55: talos.hdfs.wire.DatanodeInfo
+	(*DatanodeID)(nil),                      // 56: talos.hdfs.wire.DatanodeID
 }
 var file_talos_namenode_proto_depIdxs = []int32{
-	48, // 0: talos.hdfs.wire.GetBlockLocationsResponse.locations:type_name -> talos.hdfs.wire.LocatedBlocks
+	50, // 0: talos.hdfs.wire.GetBlockLocationsResponse.locations:type_name -> talos.hdfs.wire.LocatedBlocks
 	7,  // 1: talos.hdfs.wire.GetServerDefaultsResponse.server_defaults:type_name -> talos.hdfs.wire.ServerDefaults
-	49, // 2: talos.hdfs.wire.CreateRequest.masked:type_name -> talos.hdfs.wire.Permission
-	50, // 3: talos.hdfs.wire.CreateResponse.file:type_name -> talos.hdfs.wire.FileStatus
-	51, // 4: talos.hdfs.wire.AppendResponse.block:type_name -> talos.hdfs.wire.LocatedBlock
-	50, // 5: talos.hdfs.wire.AppendResponse.file:type_name -> talos.hdfs.wire.FileStatus
-	52, // 6: talos.hdfs.wire.AddBlockRequest.previous:type_name -> talos.hdfs.wire.ExtendedBlock
-	53, // 7: talos.hdfs.wire.AddBlockRequest.exclude:type_name -> talos.hdfs.wire.DatanodeInfo
+	51, // 2: talos.hdfs.wire.CreateRequest.masked:type_name -> talos.hdfs.wire.Permission
+	52, // 3: talos.hdfs.wire.CreateResponse.file:type_name -> talos.hdfs.wire.FileStatus
+	53, // 4: talos.hdfs.wire.AppendResponse.block:type_name -> talos.hdfs.wire.LocatedBlock
+	52, // 5: talos.hdfs.wire.AppendResponse.file:type_name -> talos.hdfs.wire.FileStatus
+	54, // 6: talos.hdfs.wire.AddBlockRequest.previous:type_name -> talos.hdfs.wire.ExtendedBlock
+	55, // 7: talos.hdfs.wire.AddBlockRequest.exclude:type_name -> talos.hdfs.wire.DatanodeInfo
 	1,  // 8: talos.hdfs.wire.AddBlockRequest.flags:type_name -> talos.hdfs.wire.AddBlockFlag
-	51, // 9: talos.hdfs.wire.AddBlockResponse.block:type_name -> talos.hdfs.wire.LocatedBlock
-	52, // 10: talos.hdfs.wire.AbandonBlockRequest.block:type_name -> talos.hdfs.wire.ExtendedBlock
-	52, // 11: talos.hdfs.wire.CompleteRequest.last:type_name -> talos.hdfs.wire.ExtendedBlock
-	52, // 12: talos.hdfs.wire.UpdateBlockForPipelineRequest.block:type_name -> talos.hdfs.wire.ExtendedBlock
-	51, // 13: talos.hdfs.wire.UpdateBlockForPipelineResponse.block:type_name -> talos.hdfs.wire.LocatedBlock
-	52, // 14: talos.hdfs.wire.UpdatePipelineRequest.old_block:type_name -> talos.hdfs.wire.ExtendedBlock
-	52, // 15: talos.hdfs.wire.UpdatePipelineRequest.new_block:type_name -> talos.hdfs.wire.ExtendedBlock
-	54, // 16: talos.hdfs.wire.UpdatePipelineRequest.new_nodes:type_name -> talos.hdfs.wire.DatanodeID
-	50, // 17: talos.hdfs.wire.DirectoryListing.entries:type_name -> talos.hdfs.wire.FileStatus
+	53, // 9: talos.hdfs.wire.AddBlockResponse.block:type_name -> talos.hdfs.wire.LocatedBlock
+	54, // 10: talos.hdfs.wire.AbandonBlockRequest.block:type_name -> talos.hdfs.wire.ExtendedBlock
+	54, // 11: talos.hdfs.wire.CompleteRequest.last:type_name -> talos.hdfs.wire.ExtendedBlock
+	54, // 12: talos.hdfs.wire.UpdateBlockForPipelineRequest.block:type_name -> talos.hdfs.wire.ExtendedBlock
+	53, // 13: talos.hdfs.wire.UpdateBlockForPipelineResponse.block:type_name -> talos.hdfs.wire.LocatedBlock
+	54, // 14: talos.hdfs.wire.UpdatePipelineRequest.old_block:type_name -> talos.hdfs.wire.ExtendedBlock
+	54, // 15: talos.hdfs.wire.UpdatePipelineRequest.new_block:type_name -> talos.hdfs.wire.ExtendedBlock
+	56, // 16: talos.hdfs.wire.UpdatePipelineRequest.new_nodes:type_name -> talos.hdfs.wire.DatanodeID
+	52, // 17: talos.hdfs.wire.DirectoryListing.entries:type_name -> talos.hdfs.wire.FileStatus
 	32, // 18: talos.hdfs.wire.GetListingResponse.listing:type_name -> talos.hdfs.wire.DirectoryListing
-	50, // 19: talos.hdfs.wire.GetFileInfoResponse.file:type_name -> talos.hdfs.wire.FileStatus
-	49, // 20: talos.hdfs.wire.MkdirsRequest.masked:type_name -> talos.hdfs.wire.Permission
-	49, // 21: talos.hdfs.wire.SetPermissionRequest.permission:type_name -> talos.hdfs.wire.Permission
+	52, // 19: talos.hdfs.wire.GetFileInfoResponse.file:type_name -> talos.hdfs.wire.FileStatus
+	51, // 20: talos.hdfs.wire.MkdirsRequest.masked:type_name -> talos.hdfs.wire.Permission
+	51, // 21: talos.hdfs.wire.SetPermissionRequest.permission:type_name -> talos.hdfs.wire.Permission
 	2,  // 22: talos.hdfs.wire.SetSafeModeRequest.action:type_name -> talos.hdfs.wire.SafeModeAction
 	3,  // 23: talos.hdfs.wire.GetDatanodeReportRequest.type:type_name -> talos.hdfs.wire.DatanodeReportType
-	53, // 24: talos.hdfs.wire.GetDatanodeReportResponse.datanodes:type_name -> talos.hdfs.wire.DatanodeInfo
-	52, // 25: talos.hdfs.wire.GetReplicaVisibleLengthRequest.block:type_name -> talos.hdfs.wire.ExtendedBlock
+	55, // 24: talos.hdfs.wire.GetDatanodeReportResponse.datanodes:type_name -> talos.hdfs.wire.DatanodeInfo
+	54, // 25: talos.hdfs.wire.GetReplicaVisibleLengthRequest.block:type_name -> talos.hdfs.wire.ExtendedBlock
 	26, // [26:26] is the sub-list for method output_type
 	26, // [26:26] is the sub-list for method input_type
 	26, // [26:26] is the sub-list for extension type_name
@@ -2820,7 +2923,7 @@ func file_talos_namenode_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_talos_namenode_proto_rawDesc), len(file_talos_namenode_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   44,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
