@@ -91,7 +91,7 @@ func newStore(c config, o Options) *Store {
 		s.step = func(Step) {}
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.names = namenode.New(namenode.Config{Addresses: c.namenodes, User: c.user})
+	s.names = namenode.New(namenode.Config{Addresses: c.namenodes, User: c.user, Logger: s.log})
 	s.lease = namenode.NewLease(s.names, s.client, s.log)
 	s.reads = datanode.NewReads(datanode.ReadConfig{
 		ClientName: s.client, User: c.user, UseHostname: c.useHostname, OnFailover: s.failover,

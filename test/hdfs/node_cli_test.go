@@ -60,10 +60,11 @@ func TestTheCommandLineOnHDFS(t *testing.T) {
 	require.Contains(t, words, "nothing/here: the store can't be used: there is no such folder")
 }
 
-// A NameNode that is not there is said, and what to do.
+// A NameNode that is not there is said, first that it is waited for, and then what to
+// do.
 func TestDevWithoutHDFS(t *testing.T) {
 	t.Parallel()
 	_, words, code := command(t, "dev", "--store", "hdfs://127.0.0.1:1/x", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--http", "")
 	require.NotZero(t, code)
-	require.Contains(t, words, "no NameNode answers at 127.0.0.1:1: check the address")
+	require.Regexp(t, `waiting for the NameNode.*connection refused(?s:.*)no NameNode answers at 127.0.0.1:1: check the address`, words)
 }

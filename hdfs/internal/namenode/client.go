@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -42,15 +44,21 @@ type Config struct {
 	Timeout time.Duration
 	// Dial connects. Nil: TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Logger hears of calls that take long. Nil: nobody does.
+	Logger *slog.Logger
 }
 
 // Client calls the NameNodes of one HDFS. All methods may be called
 // concurrently, and block until the answer, the end of their context, or for
 // 20 s. They return the kinds of errors.go.
 type Client struct {
-	servers []*rpc.Client
-	ids     atomic.Int32
-	place   atomic.Uint64 // a place
+	servers   []*rpc.Client
+	addresses []string
+	log       *slog.Logger
+	ids       atomic.Int32
+	place     atomic.Uint64 // a place
+	// said is when it was logged last that a call waits, in nanoseconds since 1970.
+	said atomic.Int64
 }
 
 // place is the NameNode that calls go to first, and how often it has changed: when a
@@ -69,7 +77,10 @@ func (p place) moved(server int) place { return p - p%placeServers + placeServer
 
 // New returns a client, without connecting. The caller must Close it.
 func New(c Config) *Client {
-	client := &Client{}
+	client := &Client{addresses: c.Addresses, log: c.Logger}
+	if client.log == nil {
+		client.log = slog.New(slog.DiscardHandler)
+	}
 	id := rpc.NewClientID()
 	for _, address := range c.Addresses {
 		client.servers = append(client.servers, rpc.New(rpc.Config{
@@ -115,10 +126,17 @@ func judge(err error) verdict {
 	case "StandbyException", "ObserverRetryOnActiveException":
 		return elsewhere
 	case "RetriableException":
+		if strings.Contains(remote.Line(), notStarted) {
+			return elsewhere
+		}
 		return again
 	}
 	return final
 }
+
+// notStarted is what a NameNode says that does not know yet whether it is to be
+// active.
+const notStarted = "still not started"
 
 // call makes one call, with all its repetitions. An answer moves the client to the
 // NameNode that gave it only if nobody else has moved it meanwhile: one that was
@@ -129,7 +147,8 @@ func (c *Client) call(ctx context.Context, method string, req, resp proto.Messag
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, totalTime, errOutOfTime)
 	defer cancel()
-	begun := time.Now()
+	w := c.wait(method)
+	defer w.over()
 	from := place(c.place.Load())
 	at := from.server()
 	one := rpc.Call{Method: method, ID: rpc.NextID(&c.ids)}
@@ -148,8 +167,9 @@ func (c *Client) call(ctx context.Context, method string, req, resp proto.Messag
 			return explain(err)
 		}
 		last = err
+		w.failed(err)
 		broke = broke || errors.Is(err, rpc.ErrLost) || errors.Is(err, rpc.ErrNotSent)
-		if errors.Is(explain(err), ErrSafeMode) && time.Since(begun) > safeModeTime {
+		if errors.Is(explain(err), ErrSafeMode) && time.Since(w.begun) > safeModeTime {
 			return explain(err)
 		}
 		if verdict == elsewhere {

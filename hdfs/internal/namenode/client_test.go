@@ -76,6 +76,22 @@ func TestTheActiveOneOfAPairIsFoundAndRemembered(t *testing.T) {
 	})
 }
 
+func TestOneOfAPairThatIsStartingIsPassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, w := start(t, 2, func(s seen) reaction {
+			if s.address == "nn1" {
+				return thrown(retriable, "nn1: NameNode still not started")
+			}
+			return deleted
+		})
+		begun := time.Now()
+		_, err := c.Delete(t.Context(), "/a", false)
+		require.NoError(t, err)
+		require.Zero(t, time.Since(begun))
+		oneCall(t, w.seen())
+	})
+}
+
 func TestADeadOneOfAPairIsPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w := start(t, 2, always(deleted))

@@ -7,10 +7,11 @@
 // one answers: the NameNodes' retry cache, or the nature of the call, makes the
 // answer the same as if it had been sent once.
 //
-//	not sent, lost, timed out, StandbyException   the next address
-//	RetriableException                            the same address
+//	not sent, lost, timed out, StandbyException,
+//	RetriableException of one not yet started     the next address
+//	another RetriableException                    the same address
 //	anything else                                 the answer
 //
 // Pauses grow from 50 ms to 2 s, at random; a call ends with ErrUnavailable after
-// 20 s, or when its context does.
+// 20 s, or when its context does; after 2 s the log says what it waits for.
 package namenode

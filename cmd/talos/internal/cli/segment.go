@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,8 @@ others are called superseded.`,
 	}
 	cmd.PersistentFlags().StringVar(&location, "store", filepath.Join(defaultData, "store"), "the store's `URL`: "+stores.Forms)
 	open := func(ctx context.Context) (*stores.Opened, error) {
-		store, err := stores.Open(ctx, location, stores.Options{Look: true})
+		words := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+		store, err := stores.Open(ctx, location, stores.Options{Look: true, Logger: words})
 		if errors.Is(err, fs.ErrNotExist) {
 			err = &hintedError{error: err, hint: "give the store with --store; talos dev keeps its own in the folder <data>/store"}
 		}
