@@ -21,12 +21,17 @@ const (
 
 // restore makes every daemon run, and waits until they know of each other.
 func (c *Cluster) restore(ctx context.Context) error {
-	if err := c.wake(c.name); err != nil {
+	// A DataNode that finds no NameNode waits for five seconds.
+	if err := c.wakeAll(ctx, c.journals); err != nil {
 		return err
 	}
-	// A DataNode that finds no NameNode waits for five seconds.
-	if err := c.name.await(ctx); err != nil {
+	if err := c.wakeAll(ctx, c.nameNodes()); err != nil {
 		return err
+	}
+	if c.cfg.Pair {
+		if err := c.settle(ctx); err != nil {
+			return err
+		}
 	}
 	for _, d := range c.data {
 		if err := c.wake(d); err != nil {
@@ -42,6 +47,21 @@ func (c *Cluster) wake(d *Daemon) error {
 		return d.run.Resume()
 	}
 	return d.launch()
+}
+
+// wakeAll makes daemons run, and waits until they do.
+func (c *Cluster) wakeAll(ctx context.Context, all []*Daemon) error {
+	for _, d := range all {
+		if err := c.wake(d); err != nil {
+			return err
+		}
+	}
+	for _, d := range all {
+		if err := d.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await polls until check has no error, or one of the daemons has ended.
@@ -66,16 +86,16 @@ func (c *Cluster) await(ctx context.Context, check func(context.Context) error, 
 	}
 }
 
-// awaitNameNode waits until it takes calls.
-func (c *Cluster) awaitNameNode(ctx context.Context) error {
+// awaitListening waits until a daemon takes connections.
+func (c *Cluster) awaitListening(ctx context.Context, d *Daemon) error {
 	var dialer net.Dialer
 	return c.await(ctx, func(ctx context.Context) error {
-		conn, err := dialer.DialContext(ctx, "tcp", c.name.address)
+		conn, err := dialer.DialContext(ctx, "tcp", d.address)
 		if err != nil {
 			return err
 		}
 		return conn.Close()
-	}, c.name)
+	}, d)
 }
 
 // awaitDataNode waits until it has told the NameNode of itself; if that does not
@@ -95,8 +115,8 @@ const (
 	dataNodeBean   = "Hadoop:service=DataNode,name=DataNodeInfo"
 )
 
-// whole is an error unless every DataNode and the NameNode are in touch, the
-// NameNode knows all blocks, and is out of safe mode. Both sides are asked: the
+// whole is an error unless every DataNode and the NameNode (of a pair, both) are in
+// touch, the NameNode knows all blocks, and is out of safe mode. Both sides are asked: the
 // NameNode believes in a dead DataNode for ten minutes, and a DataNode that was
 // started again would be mistaken for its predecessor.
 func (c *Cluster) whole(ctx context.Context) error {
@@ -112,6 +132,11 @@ func (c *Cluster) whole(ctx context.Context) error {
 			return err
 		}
 		if err := d.connected(ctx); err != nil {
+			return err
+		}
+	}
+	if c.cfg.Pair {
+		if err := c.standbyHears(ctx); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,8 +30,11 @@ type Config struct {
 	Folder string
 	// DataNodes is how many there are: 3 if it is zero, 16 at most.
 	DataNodes int
-	// Port is where the NameNode serves on 127.0.0.1; a free one if it is zero.
+	// Port is where the NameNode serves on 127.0.0.1; a free one if it is zero. Of a
+	// pair it is the first one's.
 	Port int
+	// Pair makes it two NameNodes of which one is active, and three JournalNodes.
+	Pair bool
 	// Quick is for clusters that live for a few minutes: the code is compiled
 	// quickly instead of well, and buffers are small.
 	Quick bool
@@ -43,8 +47,11 @@ type Config struct {
 type Cluster struct {
 	cfg          Config
 	installation installation
-	name         *Daemon
-	data         []*Daemon
+	// name is the NameNode; of a pair the one that is active, or was made so last.
+	name *Daemon
+	// pair are both of a pair, and journals keep its edits; nil without one.
+	pair, journals []*Daemon
+	data           []*Daemon
 	// addresses are all that the daemons listen on.
 	addresses []string
 }
@@ -77,14 +84,23 @@ func start(ctx context.Context, cfg Config) (*Cluster, error) {
 	return c, nil
 }
 
-// URL is hdfs://127.0.0.1:PORT.
-func (c *Cluster) URL() string { return "hdfs://" + c.name.address }
+// URL is hdfs://127.0.0.1:PORT. That of a pair has its name instead, which those
+// understand whose HADOOP_CONF_DIR is Configuration.
+func (c *Cluster) URL() string {
+	if c.cfg.Pair {
+		return "hdfs://" + nameService
+	}
+	return "hdfs://" + c.name.address
+}
+
+// Configuration is the folder of core-site.xml and hdfs-site.xml.
+func (c *Cluster) Configuration() string { return c.path("conf") }
 
 // Pages is host:port of the NameNode's HTTP server: its pages for people, /jmx, and
 // WebHDFS.
 func (c *Cluster) Pages() string { return c.name.pages }
 
-// NameNode is the only one.
+// NameNode is the only one, or the active one of a pair: see Failover.
 func (c *Cluster) NameNode() *Daemon { return c.name }
 
 // DataNodes are all of them, whether they run or not.
@@ -118,7 +134,14 @@ func (c *Cluster) end(signal os.Signal) error {
 	return errors.Join(failed...)
 }
 
-func (c *Cluster) daemons() []*Daemon { return append([]*Daemon{c.name}, c.data...) }
+func (c *Cluster) daemons() []*Daemon { return slices.Concat(c.journals, c.nameNodes(), c.data) }
+
+func (c *Cluster) nameNodes() []*Daemon {
+	if c.cfg.Pair {
+		return c.pair
+	}
+	return []*Daemon{c.name}
+}
 
 // prepare chooses ports, and writes the configuration.
 func prepare(cfg Config) (*Cluster, error) {
@@ -137,7 +160,12 @@ func prepare(cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{cfg: cfg, installation: i}
-	if c.name, err = c.nameNode(); err != nil {
+	if cfg.Pair {
+		err = c.preparePair()
+	} else {
+		c.name, err = c.nameNode("namenode", "name", cfg.Port)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for n := range cfg.DataNodes {
@@ -153,18 +181,19 @@ func prepare(cfg Config) (*Cluster, error) {
 	return c, nil
 }
 
-func (c *Cluster) nameNode() (*Daemon, error) {
-	d, err := c.daemon("namenode", "name")
+// nameNode prepares one, at a free port if port is zero.
+func (c *Cluster) nameNode(name, folder string, port int, args ...string) (*Daemon, error) {
+	d, err := c.daemon(name, folder)
 	if err != nil {
 		return nil, err
 	}
-	if c.cfg.Port != 0 {
-		if d.address, err = fixedAddress(c.cfg.Port); err != nil {
+	if port != 0 {
+		if d.address, err = fixedAddress(port); err != nil {
 			return nil, err
 		}
 	}
-	d.command = func() *exec.Cmd { return c.java(c.classes(d.name), nameNodeClass) }
-	d.await = c.awaitNameNode
+	d.command = func() *exec.Cmd { return c.java(c.classes("namenode"), nameNodeClass, args...) }
+	d.await = func(ctx context.Context) error { return c.awaitListening(ctx, d) }
 	return d, nil
 }
 
@@ -206,6 +235,9 @@ func (c *Cluster) daemon(name, folder string) (*Daemon, error) {
 
 // format makes an empty file system, unless there is one.
 func (c *Cluster) format(ctx context.Context) error {
+	if c.cfg.Pair {
+		return c.formatPair(ctx)
+	}
 	if _, err := os.Stat(c.path("name", "current", "VERSION")); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

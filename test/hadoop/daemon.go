@@ -67,6 +67,9 @@ func (d *Daemon) UUID(t testing.TB) string {
 	return ""
 }
 
+// Pid is that of the process it was run as last.
+func (d *Daemon) Pid() int { return d.run.PID() }
+
 // Running says whether it has a process, stopped or not.
 func (d *Daemon) Running() bool {
 	if d.run == nil {

@@ -27,9 +27,14 @@ func (c *Cluster) coreSettings() []property {
 // hdfsSettings are in hdfs-site.xml; what differs from one DataNode to the next
 // is on its command line.
 func (c *Cluster) hdfsSettings() []property {
-	return []property{
-		{"dfs.namenode.name.dir", fileURL(c.path("name"))},
-		{"dfs.namenode.http-address", c.name.pages},
+	own := c.pairSettings()
+	if !c.cfg.Pair {
+		own = []property{
+			{"dfs.namenode.name.dir", fileURL(c.path("name"))},
+			{"dfs.namenode.http-address", c.name.pages},
+		}
+	}
+	return append(own, []property{
 		{"dfs.replication", fmt.Sprint(min(len(c.data), defaultDataNodes))},
 		{"dfs.heartbeat.interval", "1"},
 		// Tests write short files in small blocks.
@@ -40,7 +45,7 @@ func (c *Cluster) hdfsSettings() []property {
 		{"dfs.namenode.datanode.registration.ip-hostname-check", "false"},
 		// After a restart safe mode ends as soon as the blocks are reported.
 		{"dfs.namenode.safemode.extension", "0"},
-	}
+	}...)
 }
 
 // logging: to the standard output, which is the daemon's log, without the
@@ -56,7 +61,7 @@ log4j.logger.http.requests=WARN
 // configure writes what the daemons read. The servers don't start without their
 // folders of web pages, which may be empty.
 func (c *Cluster) configure() error {
-	for _, folder := range []string{"log", "tmp", "conf/webapps/hdfs", "conf/webapps/datanode"} {
+	for _, folder := range []string{"log", "tmp", "conf/webapps/hdfs", "conf/webapps/datanode", "conf/webapps/journal"} {
 		if err := os.MkdirAll(c.path(folder), 0o700); err != nil {
 			return err
 		}

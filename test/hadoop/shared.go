@@ -28,7 +28,20 @@ var shared struct {
 // ends of the daemons' logs.
 func ForTest(t testing.TB) *Cluster {
 	t.Helper()
-	shared.once.Do(func() { shared.err = startShared() })
+	return forTest(t, Config{Quick: true})
+}
+
+// PairForTest is ForTest with a pair of NameNodes. A test binary has one or the other.
+func PairForTest(t testing.TB) *Cluster {
+	t.Helper()
+	c := forTest(t, Config{Quick: true, Pair: true})
+	require.True(t, c.cfg.Pair, "this test binary has a cluster without a pair")
+	return c
+}
+
+func forTest(t testing.TB, cfg Config) *Cluster {
+	t.Helper()
+	shared.once.Do(func() { shared.err = startShared(cfg) })
 	require.NoError(t, shared.err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -38,14 +51,15 @@ func ForTest(t testing.TB) *Cluster {
 	return shared.cluster
 }
 
-func startShared() error {
+func startShared(cfg Config) error {
 	folder, err := os.MkdirTemp("", "talos-hdfs-")
 	if err != nil {
 		return err
 	}
 	shared.folder = folder
 	// It lives longer than the test that is the first to ask.
-	shared.cluster, err = Start(context.Background(), Config{Folder: folder, Quick: true})
+	cfg.Folder = folder
+	shared.cluster, err = Start(context.Background(), cfg)
 	return err
 }
 

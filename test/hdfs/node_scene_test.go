@@ -1,14 +1,9 @@
 package hdfs_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"fmt"
-	"net/http"
 	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,31 +32,12 @@ func timed(t *testing.T) {
 	t.Cleanup(func() { t.Logf("took %v", time.Since(begun).Round(100*time.Millisecond)) })
 }
 
-// metric reads a number from the node's /metrics.
+// pageMetric reads a number from the node's /metrics.
 func pageMetric(t *testing.T, n *process.Node, name string) float64 {
 	t.Helper()
-	value, err := readMetric(t.Context(), n, name)
+	value, err := n.Metric(t.Context(), name)
 	require.NoError(t, err)
 	return value
-}
-
-func readMetric(ctx context.Context, n *process.Node, name string) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Pages()+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = response.Body.Close() }() // it was read
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			return strconv.ParseFloat(text, 64)
-		}
-	}
-	return 0, fmt.Errorf("the node has no metric %s", name)
 }
 
 // awaitAllReplicas waits until every DataNode serves and each open segment is on

@@ -1,8 +1,13 @@
 package process
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +21,27 @@ func (n *Node) PeakMemory() int64 {
 	_, err := fmt.Sscanf(n.status("VmHWM:"), "%d kB", &kilobytes)
 	require.NoError(n.t, err)
 	return kilobytes << 10
+}
+
+// Metric reads a number from the node's /metrics. It may be called from any
+// goroutine.
+func (n *Node) Metric(ctx context.Context, name string) (value float64, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.http+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(text, 64)
+		}
+	}
+	return 0, fmt.Errorf("the node has no metric %s", name)
 }
 
 // status returns a line of what Linux says of the running process.
