@@ -75,23 +75,34 @@ func (s *Store) createFile(ctx context.Context, path string) (file, error) {
 	return file{path: path, holder: s.client, id: status.GetFileId()}, nil
 }
 
-// begin writes the head and tells the NameNode of it. Without that a NameNode
-// that restarts before the DataNodes reported the block drops it in a recovery.
+// begin writes the head, and beside that tells the NameNode of it. Without that a
+// NameNode that restarts before the DataNodes reported the block drops it in a
+// recovery; a length that it was told too early does no harm, for a recovery asks
+// the DataNodes.
 func (s *Store) begin(ctx context.Context, f file, p placed, head []byte) error {
+	told := make(chan error, 1)
+	go func() {
+		told <- s.names.Fsync(ctx, &wire.FsyncRequest{
+			Src: &f.path, Client: &f.holder, FileId: &f.id, LastBlockLength: proto.Int64(int64(len(head))),
+		})
+	}()
+	err := write(ctx, p.writer, head)
+	if err == nil {
+		s.step(HeadWritten)
+	}
+	return errors.Join(err, <-told)
+}
+
+// write appends p durably.
+func write(ctx context.Context, w *datanode.Writer, p []byte) error {
 	durable := make(chan error, 1)
-	p.writer.Append(head, true, func(err error) { durable <- err })
+	w.Append(p, true, func(err error) { durable <- err })
 	select {
 	case err := <-durable:
-		if err != nil {
-			return err
-		}
+		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	s.step(HeadWritten)
-	return s.names.Fsync(ctx, &wire.FsyncRequest{
-		Src: &f.path, Client: &f.holder, FileId: &f.id, LastBlockLength: proto.Int64(int64(len(head))),
-	})
 }
 
 // blame suspects the DataNodes that broke a writer.
