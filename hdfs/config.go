@@ -24,9 +24,12 @@ const (
 	// defaultOpenSegments is how many segments a store has open for writing before it
 	// asks for some to be sealed.
 	defaultOpenSegments = 1000
-	// defaultBlockBytes bounds a segment's length: a file has one block. DataNodes
-	// set so much aside for every open one.
-	defaultBlockBytes = 288 << 20
+	// defaultBlockMiB bounds a segment's length: a file has one block. The NameNode
+	// wants so much room on a DataNode for every file that was opened lately. It must
+	// be leastBlockMiB, of which the largest appends leave some for a segment.
+	defaultBlockMiB = 288
+	leastBlockMiB   = 32
+	mostBlockMiB    = 2 << 10
 	// idleClose is when an open segment without appends is sealed. Opening one
 	// costs five calls of the NameNode, keeping it open costs each DataNode two
 	// threads.
@@ -83,7 +86,7 @@ type config struct {
 func configOf(u *url.URL, conf hadoopconf.HadoopConf, lookup func(string) string) (config, error) {
 	c := config{
 		root: path.Clean("/" + u.Path), replication: defaultReplication, minReplicas: defaultMinReplicas,
-		openSegments: defaultOpenSegments, blockBytes: defaultBlockBytes, useHostname: conf["dfs.client.use.datanode.hostname"] == "true",
+		openSegments: defaultOpenSegments, blockBytes: defaultBlockMiB << 20, useHostname: conf["dfs.client.use.datanode.hostname"] == "true",
 	}
 	if conf["hadoop.security.authentication"] == "kerberos" {
 		return c, invalid(u, "the Hadoop configuration asks for Kerberos, which Talos does not offer yet: use a cluster with simple authentication")
@@ -123,8 +126,13 @@ func (c *config) settings(query url.Values) error {
 			c.minReplicas = n
 		case "open-segments":
 			c.openSegments = n
+		case "block-mib":
+			if n < leastBlockMiB || n > mostBlockMiB {
+				return fmt.Errorf("block-mib=%d: it is from %d to %d", n, leastBlockMiB, mostBlockMiB)
+			}
+			c.blockBytes = int64(n) << 20
 		default:
-			return fmt.Errorf("there is no setting %q: it takes replication, min-replicas and open-segments", name)
+			return fmt.Errorf("there is no setting %q: it takes replication, min-replicas, open-segments and block-mib", name)
 		}
 	}
 	if query.Has("replication") && !query.Has("min-replicas") {

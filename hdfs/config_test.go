@@ -47,6 +47,10 @@ func TestTheURL(t *testing.T) {
 			url: "hdfs://nn/t?replication=5&min-replicas=3&open-segments=50", env: "ada",
 			want: config{namenodes: []string{"nn:8020"}, root: "/t", user: "ada", replication: 5, minReplicas: 3, openSegments: 50},
 		},
+		"small blocks": {
+			url: "hdfs://nn/t?block-mib=48", env: "ada",
+			want: config{namenodes: []string{"nn:8020"}, root: "/t", user: "ada", replication: 3, minReplicas: 2, blockBytes: 48 << 20},
+		},
 		"one replica, for a trial": {
 			url: "hdfs://nn/t?replication=1", env: "ada",
 			want: config{namenodes: []string{"nn:8020"}, root: "/t", user: "ada", replication: 1, minReplicas: 1},
@@ -61,8 +65,9 @@ func TestTheURL(t *testing.T) {
 		},
 		"no NameNode at all":           {url: "hdfs:///t", fails: "it names no NameNode"},
 		"a pair without addresses":     {url: "hdfs://half/t", conf: pair, fails: "has no dfs.namenode.rpc-address.half.nn1"},
-		"an unknown setting":           {url: "hdfs://nn/t?replicas=3", fails: `there is no setting "replicas": it takes replication, min-replicas and open-segments`},
+		"an unknown setting":           {url: "hdfs://nn/t?replicas=3", fails: `there is no setting "replicas": it takes replication, min-replicas, open-segments and block-mib`},
 		"a setting that is no number":  {url: "hdfs://nn/t?replication=many", fails: "replication=many: it takes a whole number"},
+		"blocks too small for a frame": {url: "hdfs://nn/t?block-mib=31", fails: "block-mib=31: it is from 32 to 2048"},
 		"zero replicas":                {url: "hdfs://nn/t?replication=0", fails: "a whole number from 1 on"},
 		"more at least than wanted":    {url: "hdfs://nn/t?replication=2&min-replicas=3", fails: "min-replicas=3 is more than replication=2"},
 		"another scheme":               {url: "s3://nn/t", fails: "an HDFS store is written hdfs://host:port/path"},
@@ -78,7 +83,9 @@ func TestTheURL(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			c.want.blockBytes = defaultBlockBytes
+			if c.want.blockBytes == 0 {
+				c.want.blockBytes = 288 << 20
+			}
 			if c.want.openSegments == 0 {
 				c.want.openSegments = defaultOpenSegments
 			}

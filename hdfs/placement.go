@@ -15,6 +15,12 @@ import (
 // leaves out the DataNodes that failed before.
 const maxPlacements = 5
 
+// reserveBytes is what a DataNode sets aside for an open block. Most segments end
+// shorter than their block is, many much shorter: to set all of it aside would
+// fill a disk with nothing. A DataNode whose disk does run full breaks the segment,
+// and the next one is on others.
+const reserveBytes = 16 << 20
+
 // file is a file that this store writes.
 type file struct {
 	path string
@@ -42,12 +48,12 @@ func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo
 			leaveOut = nil
 			continue
 		case errors.Is(err, errTooFew):
-			return placed{}, tooFewReplicas(f.path, fmt.Sprintf("%v", err), errors.Join(failures...))
+			return placed{}, tooFewReplicas(f.path, s.room(err), errors.Join(failures...))
 		case err != nil:
 			return placed{}, err
 		}
 		step(BlockAllocated)
-		writer, refused := datanode.Connect(ctx, s.writing(f.holder), block, datanode.Setup{})
+		writer, refused := datanode.Connect(ctx, s.writing(f.holder), block, datanode.Setup{Reserve: reserveBytes})
 		if len(refused) == 0 {
 			return placed{block: block, writer: writer}, nil
 		}
@@ -63,6 +69,13 @@ func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo
 		}
 	}
 	return placed{}, tooFewReplicas(f.path, fmt.Sprintf("%d blocks were tried", maxPlacements), errors.Join(failures...))
+}
+
+// room adds to errTooFew what a DataNode must have, for that it is dead is not the
+// only reason why the NameNode does not offer it.
+func (s *Store) room(err error) string {
+	return fmt.Sprintf("%v; one with less free space than %d MiB, and as much for each segment opened within 20 minutes, is not offered (block-mib=N in the store's URL makes it less)",
+		err, s.blockBytes>>20)
 }
 
 // errTooFew: the NameNode has fewer DataNodes to offer than must be written.

@@ -47,7 +47,7 @@ type Store struct {
 }
 
 // Open connects to the HDFS that u names: hdfs://[user@]host[:port]/path, with
-// the settings ?replication=N, min-replicas=N and open-segments=N. It reads the Hadoop
+// the settings ?replication=N, min-replicas=N, open-segments=N and block-mib=N. It reads the Hadoop
 // configuration in HADOOP_CONF_DIR if there is one. Unless o.ReadOnly it makes
 // the folder, and proves that segments can be written below it. The caller must
 // Close the store.

@@ -24,6 +24,9 @@ type Setup struct {
 	Again    bool
 	Length   int64
 	NewStamp uint64
+	// Reserve is how much of its free space a DataNode sets aside for a new block, in
+	// bytes. For 0 it takes the block size of its own configuration.
+	Reserve int64
 }
 
 // Connect opens a block on all of its DataNodes at once, and returns when each is
@@ -112,6 +115,10 @@ func accept(ctx context.Context, c Config, conn net.Conn, r *bufio.Reader, op *w
 // own.
 func operation(c Config, block *wire.LocatedBlock, i int, s Setup) *wire.OpWriteBlock {
 	id, stage, stamp := block.GetBlock(), wire.Stage_PIPELINE_SETUP_CREATE, block.GetBlock().GetGenerationStamp()
+	if s.Reserve > 0 {
+		id = proto.CloneOf(id)
+		id.NumBytes = proto.Uint64(uint64(s.Reserve))
+	}
 	if s.Append {
 		id = proto.CloneOf(id)
 		id.NumBytes = proto.Uint64(uint64(s.Length))
