@@ -15,6 +15,18 @@ type Entry struct {
 	Revision int64
 }
 
+// Update is what a watch tells.
+type Update struct {
+	// Snapshot tells that Entries are all that there is. What was known before and
+	// is not among them is gone.
+	Snapshot bool
+	// Entries are what was written, or is gone: then with Revision 0. Of each key
+	// there is the newest state only.
+	Entries []Entry
+	// Revision is the transaction up to which everything is told now.
+	Revision int64
+}
+
 // Cond holds if the key was last written by the transaction Revision; 0: if
 // there is no such key.
 type Cond struct {
@@ -79,9 +91,11 @@ type KV interface {
 	// nothing was applied; after any other error the outcome is unknown, and the
 	// driver has not tried again.
 	Commit(ctx context.Context, conds []Cond, ops []Op) (revision int64, err error)
-	// Wait returns nil once the key's revision is another than revision. It has no
-	// deadline but the context's.
-	Wait(ctx context.Context, key string, revision int64) error
+	// Watch calls take with all entries whose keys begin with prefix, as of one
+	// moment, and then with what changes, in the order of the transactions, until
+	// ctx ends or the store can't be used; then it returns why, and has to be called
+	// anew. It calls take one at a time, and skips no last state of a key.
+	Watch(ctx context.Context, prefix string, take func(Update)) error
 	// OpenSession starts a session and keeps it alive until Close.
 	OpenSession(ctx context.Context) (Session, error)
 }

@@ -3,7 +3,11 @@ package coordinator_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -181,49 +185,98 @@ func TestKV_CloseOfASessionIsRepeatable(t *testing.T) {
 	})
 }
 
-func TestKV_WaitReturnsWhenTheKeyChanges(t *testing.T) {
-	type state struct {
-		kv       handle
-		session  coordinator.Session
-		revision int64
-	}
-	changes := map[string]func(*testing.T, state){
-		"put": func(t *testing.T, s state) { commit(t, s.kv, nil, coordinator.Put("/a", []byte("same"))) },
-		"put of another session": func(t *testing.T, s state) {
-			commit(t, s.kv, nil, coordinator.PutBound("/a", []byte("same"), openSession(t, s.kv).ID()))
-		},
-		"delete":         func(t *testing.T, s state) { commit(t, s.kv, nil, coordinator.Delete("/a")) },
-		"session closed": func(t *testing.T, s state) { require.NoError(t, s.session.Close(t.Context())) },
-	}
-	for name, change := range changes {
-		t.Run(name, func(t *testing.T) {
-			eachDriver(t, func(t *testing.T, open func() handle) {
-				kv, waiter := open(), open()
-				s := state{kv: kv, session: openSession(t, kv)}
-				s.revision = commit(t, kv, nil, coordinator.PutBound("/a", []byte("same"), s.session.ID()))
+// told is what a watch tells, gathered.
+type told struct {
+	mu        sync.Mutex // guards the fields below
+	now       map[string]string
+	revision  int64
+	snapshots int
+	unordered bool
+}
 
-				done := make(chan error, 1)
-				go func() { done <- waiter.Wait(t.Context(), "/a", s.revision) }()
-				commit(t, kv, nil, coordinator.Put("/b", nil)) // is not what it waits for
-				select {
-				case err := <-done:
-					require.Fail(t, "returned without a change", "%v", err)
-				default:
-				}
-				change(t, s)
-				require.NoError(t, <-done)
-			})
-		})
+func (w *told) take(u coordinator.Update) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u.Snapshot {
+		w.now = map[string]string{}
+		w.snapshots++
+	}
+	w.unordered = w.unordered || u.Revision < w.revision
+	w.revision = u.Revision
+	for _, e := range u.Entries {
+		if delete(w.now, e.Key); e.Revision != 0 {
+			w.now[e.Key] = string(e.Value)
+		}
 	}
 }
 
-func TestKV_WaitReturnsAtOnceIfTheKeyIsAnother(t *testing.T) {
+func (w *told) is(want map[string]string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Equal(want, w.now) && !w.unordered
+}
+
+// watch watches until the test ends.
+func watch(t *testing.T, kv coordinator.KV, prefix string) *told {
+	t.Helper()
+	w := &told{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- kv.Watch(ctx, prefix, w.take) }()
+	t.Cleanup(func() {
+		cancel()
+		require.ErrorIs(t, <-ended, talos.Canceled)
+	})
+	return w
+}
+
+func (w *told) await(t *testing.T, want map[string]string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return w.is(want) }, patience, time.Millisecond)
+}
+
+func TestKV_WatchTellsAllAndThenEachChange(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
+		kv, watcher := open(), open()
+		session := openSession(t, kv)
+		commit(t, kv, nil, coordinator.Put("/w/a", []byte("1")), coordinator.PutBound("/w/b", []byte("1"), session.ID()), coordinator.Put("/x", nil))
+		w := watch(t, watcher, "/w/")
+		w.await(t, map[string]string{"/w/a": "1", "/w/b": "1"})
+		commit(t, kv, nil, coordinator.Put("/w/a", []byte("2")), coordinator.Put("/w/c", []byte("1")))
+		w.await(t, map[string]string{"/w/a": "2", "/w/b": "1", "/w/c": "1"})
+		require.NoError(t, session.Close(t.Context()))
+		w.await(t, map[string]string{"/w/a": "2", "/w/c": "1"})
+		commit(t, kv, nil, coordinator.Delete("/w/a"), coordinator.Delete("/w/none"), coordinator.Put("/y", nil))
+		w.await(t, map[string]string{"/w/c": "1"})
+		last := commit(t, kv, nil, coordinator.DeletePrefix("/w/"), coordinator.Put("/z", nil))
+		w.await(t, map[string]string{})
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		require.Equal(t, 1, w.snapshots)
+		require.Equal(t, last, w.revision)
+	})
+}
+
+func TestKV_WatchMissesNothingUnderManyWriters(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		const writers, writes = 4, 50
 		kv := open()
-		revision := commit(t, kv, nil, coordinator.Put("/a", nil))
-		require.NoError(t, kv.Wait(t.Context(), "/a", 0))
-		require.NoError(t, kv.Wait(t.Context(), "/a", revision+1))
-		require.NoError(t, kv.Wait(t.Context(), "/none", revision))
+		w := watch(t, open(), "/w/")
+		want := map[string]string{}
+		var wg sync.WaitGroup
+		for i := range writers {
+			want[fmt.Sprintf("/w/%d", i)] = strconv.Itoa(writes - 1)
+			wg.Go(func() {
+				for n := range writes {
+					op := coordinator.Put(fmt.Sprintf("/w/%d", i), []byte(strconv.Itoa(n)))
+					if revision, err := kv.Commit(t.Context(), nil, []coordinator.Op{op}); err != nil || revision == 0 {
+						t.Errorf("commit: %v", err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		w.await(t, want)
 	})
 }
 
@@ -232,7 +285,7 @@ func TestKV_AnEndedContextIsTheCallersOwnError(t *testing.T) {
 		kv := open()
 		ctx, cancel := context.WithCancel(t.Context())
 		waited := make(chan error, 1)
-		go func() { waited <- kv.Wait(ctx, "/a", 0) }()
+		go func() { waited <- kv.Watch(ctx, "/a", func(coordinator.Update) {}) }()
 		cancel()
 		require.ErrorIs(t, <-waited, talos.Canceled)
 

@@ -104,11 +104,11 @@ func nodeNamed(id string) coordinator.Node {
 	return coordinator.Node{ID: id, Address: id + ".example:7070"}
 }
 
-// claimed opens a Meta that is the active one.
-func claimed(t *testing.T, kv coordinator.KV, id string) *coordinator.Meta {
+// registered opens a Meta whose node is a member.
+func registered(t *testing.T, kv coordinator.KV, id string) *coordinator.Meta {
 	t.Helper()
 	m := openMeta(t, kv, id)
-	require.NoError(t, m.Claim(t.Context()))
+	require.NoError(t, m.Register(t.Context()))
 	return m
 }
 
@@ -122,6 +122,21 @@ func createTopic(t *testing.T, m *coordinator.Meta, name talos.TopicName) talos.
 	topic := newTopic(name)
 	require.NoError(t, m.CreateTopic(t.Context(), topic))
 	return talos.PartitionID{Topic: topic.ID}
+}
+
+// ownTopic records a topic whose partitions are all a node's, and returns the id
+// of its partition 0.
+func ownTopic(t *testing.T, m *coordinator.Meta, name talos.TopicName, node string) talos.PartitionID {
+	t.Helper()
+	id := createTopic(t, m, name)
+	assign(t, m, id.Topic, node, nil)
+	return id
+}
+
+// assign makes all partitions of a topic a node's.
+func assign(t *testing.T, m *coordinator.Meta, topic talos.TopicID, node string, next map[int32]string) {
+	t.Helper()
+	require.NoError(t, m.Assign(t.Context(), topic, []string{node, node, node, node}, next))
 }
 
 func awaitClosed(t *testing.T, ch <-chan struct{}, what string) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -14,24 +13,6 @@ import (
 
 	"github.com/talos-log/talos/talos"
 )
-
-// Node is what the cluster knows of a node.
-type Node struct {
-	// ID stays the same over restarts; no two nodes share one.
-	ID string `json:"id"`
-	// Address is host:port of the RPC port, as clients reach it.
-	Address string `json:"address"`
-}
-
-func (n Node) validate() error {
-	switch {
-	case n.ID == "":
-		return errors.New("the node's id is empty")
-	case n.Address == "":
-		return errors.New("the node's address is empty")
-	}
-	return nil
-}
 
 // Cluster is the identity that all nodes over one KV share. It is made once.
 type Cluster struct {
@@ -48,15 +29,17 @@ const maxProducerBits = 1<<15 - 1
 // transaction came first. Each lost race is somebody's progress.
 const maxLostRaces = 1000
 
-// Meta is one node's view of the cluster's metadata. Its methods may be called
-// at the same time, but Claim only by one goroutine.
+// Meta is one node's part in the cluster. Its methods may be called at the same
+// time, but Register and Schedule each only by one goroutine.
 //
 // Invariants:
-//  1. An epoch is raised only by the holder of the claim, as of the transaction
-//     that raises it.
+//  1. An epoch is raised only by the registered node that the partition is assigned
+//     to, both as of the transaction that raises it.
 //  2. A partition's record changes only against the revision that was read.
 //  3. No record exists for a topic without its ids/ key.
 //  4. A transaction of unknown outcome is never sent again from here.
+//  5. An assignment is changed by the scheduler, under its election, or by the owner
+//     that hands over; always against the revision that was read.
 type Meta struct {
 	kv      KV
 	node    Node
@@ -64,13 +47,20 @@ type Meta struct {
 	now     func() time.Time
 	cluster Cluster
 
+	view *View
+	// process tells this Meta's registrations from those of others under the same
+	// id; runs counts them, and belongs to Register.
+	process string
+	runs    int
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // the watchers of claims
+	wg     sync.WaitGroup // the watch, and the guards of registrations
 
-	mu     sync.Mutex // guards the fields below; never held while waiting
-	claim  *claim     // the newest claim, held or lost; nil before the first
-	closed bool
+	mu           sync.Mutex    // guards the fields below; never held while waiting
+	registration *registration // the newest, held or lost; nil before the first
+	unfit        *Unfit        // nil if the node is fit
+	closed       bool
 }
 
 // Option changes a Meta at Open.
@@ -79,13 +69,13 @@ type Option func(*Meta)
 // WithClock sets the clock that producer ids are taken from, time.Now otherwise.
 func WithClock(now func() time.Time) Option { return func(m *Meta) { m.now = now } }
 
-// Open reads the cluster's identity, or makes it if kv is empty. It does not
-// claim anything. kv must outlive the Meta, which does not close it.
+// Open reads the cluster's identity, or makes it if kv is empty, and begins to
+// watch. It does not register. kv must outlive the Meta, which does not close it.
 func Open(ctx context.Context, kv KV, node Node, logger *slog.Logger, opts ...Option) (*Meta, error) {
 	if err := node.validate(); err != nil {
 		return nil, &talos.Error{Kind: talos.InvalidConfig, Op: "coordinator.Open", Cause: err}
 	}
-	m := &Meta{kv: kv, node: node, logger: logger.With("node", node.ID), now: time.Now}
+	m := &Meta{kv: kv, node: node, logger: logger.With("node", node.ID), now: time.Now, process: uuid.NewString()}
 	for _, opt := range opts {
 		opt(m)
 	}
@@ -94,11 +84,18 @@ func Open(ctx context.Context, kv KV, node Node, logger *slog.Logger, opts ...Op
 		return nil, fmt.Errorf("coordinator.Open: %w", err)
 	}
 	m.cluster = cluster
+	m.view = newView(m.logger)
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	m.wg.Add(1)
+	go m.watchView()
+	if err := m.awaitFirst(ctx); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("coordinator.Open: %w", err)
+	}
 	return m, nil
 }
 
-// Close gives the claim back, so that another node need not wait for it, and
+// Close ends the registration, so that nobody waits for its session's end, and
 // returns when nothing runs any more: within releaseTimeout, also without a KV.
 func (m *Meta) Close() {
 	m.mu.Lock()

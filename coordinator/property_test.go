@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -13,12 +14,14 @@ import (
 	"github.com/talos-log/talos/talos"
 )
 
-// worker is one run of a node: it claims, raises and swaps as drawn, and keeps
-// what it was told.
+// worker is one run of a node: it registers, raises, swaps and hands over as drawn,
+// and keeps what it was told.
 type worker struct {
+	id      string
 	handle  *mem.KV
 	kv      *flaky
 	meta    *coordinator.Meta
+	topic   talos.TopicID
 	record  *coordinator.Record
 	actions []string
 
@@ -28,8 +31,9 @@ type worker struct {
 	doubt  int                   // swaps of unknown outcome
 }
 
-// Several runs of one node, each of which may take the claim from the others at
-// any time, raise and swap one record at once. Some replies are lost.
+// Nodes, two of which run under one id, raise and swap one record at once, while
+// somebody assigns the partition to one and another, and they hand it over. Some
+// replies are lost, and sessions end.
 func TestRecord_ConcurrentRaisesAndSwapsLoseNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context.Background()
@@ -54,15 +58,19 @@ func TestRecord_ConcurrentRaisesAndSwapsLoseNothing(t *testing.T) {
 }
 
 func drawWorkers(rt *rapid.T, store *mem.KV, id talos.PartitionID) []*worker {
-	action := rapid.SampledFrom([]string{"claim", "raise", "raise", "swap", "swap", "swap", "swap, reply lost", "end session"})
+	action := rapid.SampledFrom([]string{
+		"register", "assign", "move", "release", "raise", "raise", "swap", "swap", "swap", "swap, reply lost", "end session",
+	})
 	var workers []*worker
 	for _, actions := range rapid.SliceOfN(rapid.SliceOfN(action, 1, 30), 2, 4).Draw(rt, "actions") {
 		handle := store.Handle()
 		kv := &flaky{KV: handle}
-		meta, err := coordinator.Open(context.Background(), kv, nodeNamed("a"), quiet())
+		name := []string{"a", "a", "b", "c"}[len(workers)]
+		meta, err := coordinator.Open(context.Background(), kv, nodeNamed(name), quiet())
 		require.NoError(rt, err)
 		workers = append(workers, &worker{
-			handle: handle, kv: kv, meta: meta, record: meta.Record(id), actions: append([]string{"claim", "raise"}, actions...),
+			id: name, handle: handle, kv: kv, meta: meta, topic: id.Topic, record: meta.Record(id),
+			actions: append([]string{"register", "assign", "raise"}, actions...),
 		})
 	}
 	return workers
@@ -71,8 +79,17 @@ func drawWorkers(rt *rapid.T, store *mem.KV, id talos.PartitionID) []*worker {
 func (w *worker) run(ctx context.Context) {
 	for _, action := range w.actions {
 		switch action {
-		case "claim":
-			if err := w.meta.Claim(ctx); err != nil {
+		case "register":
+			// The other run under this id may have it, for ever.
+			brief, cancel := context.WithTimeout(ctx, time.Millisecond)
+			_ = w.meta.Register(brief)
+			cancel()
+		case "assign":
+			must(w.meta.Assign(ctx, w.topic, []string{w.id}, nil))
+		case "move":
+			must(w.meta.Assign(ctx, w.topic, []string{w.id}, map[int32]string{0: "b"}))
+		case "release":
+			if err := w.meta.Release(ctx, w.topic, []int32{0}); err != nil && talos.KindOf(err) != talos.NotOwner {
 				panic(err)
 			}
 		case "raise":
@@ -91,6 +108,12 @@ func (w *worker) run(ctx context.Context) {
 		case "end session":
 			w.handle.EndSessions()
 		}
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
 	}
 }
 

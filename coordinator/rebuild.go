@@ -19,26 +19,16 @@ const skippedBlocks = 3600
 // id that is given out twice makes new batches look like duplicates. Drop the ids
 // that were reserved before (ProducerIDs.Drop).
 //
-// This node must hold the claim, and the topic exist: NotOwner or UnknownTopic
-// otherwise, NotOwner also if the record is not old anymore. After any other
-// error the outcome is unknown.
+// This node must be the owner, as for Raise, and the topic exist: NotOwner or
+// UnknownTopic otherwise, NotOwner also if the record is not old anymore. After
+// any other error the outcome is unknown.
 func (r *Record) Replace(ctx context.Context, old, next talos.PartitionRecord) error {
 	const op = "coordinator.Replace"
 	if err := validateRecord(next); err != nil {
 		return &talos.Error{Kind: talos.Internal, Op: op, Subject: r.id.String(), Detail: "this can't become the record", Cause: err}
 	}
-	return r.meta.race(func() (bool, error) {
-		v, err := r.view(ctx, op)
-		if err != nil {
-			return false, err
-		}
-		claim := r.meta.claimRevision()
-		switch {
-		case claim == 0 || v.active.Revision != claim:
-			return false, r.notOwner(op, v, "this node is not the active one")
-		case v.topic.Revision == 0:
-			return false, r.unknownTopic(op)
-		case v.record != old:
+	return r.owned(ctx, op, func(v recordView, owns []Cond) (bool, error) {
+		if v.record != old {
 			return false, r.notOwner(op, v, fmt.Sprintf("the record is now: %s", v.record))
 		}
 		skip, unchanged, err := r.meta.skipBlocks(ctx)
@@ -49,12 +39,11 @@ func (r *Record) Replace(ctx context.Context, old, next talos.PartitionRecord) e
 		if err != nil {
 			return false, err
 		}
-		return r.meta.commit(ctx, []Cond{
-			{Key: v.active.Key, Revision: claim},
-			{Key: v.topic.Key, Revision: v.topic.Revision},
-			{Key: v.stored.Key, Revision: v.stored.Revision},
+		return r.meta.commit(ctx, append(owns,
+			Cond{Key: v.topic.Key, Revision: v.topic.Revision},
+			Cond{Key: v.stored.Key, Revision: v.stored.Revision},
 			unchanged,
-		}, []Op{Put(v.stored.Key, value), skip})
+		), []Op{Put(v.stored.Key, value), skip})
 	})
 }
 

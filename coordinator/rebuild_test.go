@@ -17,7 +17,8 @@ func TestReplace_TakesTheRecordThatFollows(t *testing.T) {
 		next := talos.PartitionRecord{Epoch: 7, Tail: 5, Start: talos.LogStart{Number: 3, Offset: 100}}
 		require.ErrorIs(t, bystander.Record(id).Replace(t.Context(), old, next), talos.NotOwner)
 
-		m := claimed(t, open(), "a")
+		m := registered(t, open(), "a")
+		assign(t, m, id.Topic, "a", nil)
 		record := m.Record(id)
 		require.NoError(t, record.Replace(t.Context(), old, next))
 		got, err := record.Read(t.Context())
@@ -33,8 +34,8 @@ func TestReplace_TakesTheRecordThatFollows(t *testing.T) {
 // reserved from it is dropped.
 func TestReplace_PassesOverProducerIDs(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
-		m := claimed(t, open(), "a")
-		id := createTopic(t, m, "logs")
+		m := registered(t, open(), "a")
+		id := ownTopic(t, m, "logs", "a")
 		ids := coordinator.NewProducerIDs(m)
 		before, err := ids.Next(t.Context())
 		require.NoError(t, err)

@@ -19,43 +19,76 @@ func (m *Meta) Record(id talos.PartitionID) *Record { return &Record{meta: m, id
 
 // recordView is a record with what its changes depend on, as of one moment.
 type recordView struct {
-	active, topic, stored Entry
-	record                talos.PartitionRecord
+	topic, stored Entry
+	record        talos.PartitionRecord
 }
 
 // Raise adds one to the epoch and returns the record as it then is, if this
-// node holds the claim and the topic exists as of the same transaction.
-// Otherwise it returns NotOwner or UnknownTopic. After any other error the
-// outcome is unknown: raise again.
+// node is registered, owns the partition, and the topic exists, as of the same
+// transaction. Otherwise it returns NotOwner or UnknownTopic. After any other
+// error the outcome is unknown: raise again.
 func (r *Record) Raise(ctx context.Context) (talos.PartitionRecord, error) {
 	const op = "coordinator.Raise"
 	var next talos.PartitionRecord
-	err := r.meta.race(func() (bool, error) {
-		v, err := r.view(ctx, op)
-		if err != nil {
-			return false, err
-		}
-		claim := r.meta.claimRevision()
-		if claim == 0 || v.active.Revision != claim {
-			return false, r.notOwner(op, v, "this node is not the active one")
-		}
-		if v.topic.Revision == 0 {
-			return false, r.unknownTopic(op)
-		}
+	err := r.owned(ctx, op, func(v recordView, owns []Cond) (bool, error) {
 		if v.record.Epoch == math.MaxInt32 {
 			return false, &talos.Error{Kind: talos.Internal, Op: op, Subject: r.id.String(), Detail: "there is no epoch left"}
 		}
 		next = v.record
 		next.Epoch++
-		return r.put(ctx, op, next,
-			Cond{Key: v.active.Key, Revision: claim},
+		return r.put(ctx, op, next, append(owns,
 			Cond{Key: v.topic.Key, Revision: v.topic.Revision},
-			Cond{Key: v.stored.Key, Revision: v.stored.Revision})
+			Cond{Key: v.stored.Key, Revision: v.stored.Revision})...)
 	})
 	if err != nil {
 		return talos.PartitionRecord{}, err
 	}
 	return next, nil
+}
+
+// owned races for a change that only the owner may make: attempt gets the record,
+// and the conditions under which this node owns the partition. The assignment is
+// the view's at first, which is seldom behind; its condition tells if it is.
+func (r *Record) owned(ctx context.Context, op string, attempt func(v recordView, owns []Cond) (bool, error)) error {
+	m := r.meta
+	assigned, fresh := m.view.Assignment(r.id.Topic), false
+	return m.race(func() (bool, error) {
+		v, err := r.view(ctx, op)
+		if err != nil {
+			return false, err
+		}
+		if v.topic.Revision == 0 {
+			return false, r.unknownTopic(op)
+		}
+		registered, ok := m.condition()
+		if !ok {
+			return false, r.notOwner(op, v, "this node is not registered")
+		}
+		if assigned.Owner(r.id.Number) == m.node.ID {
+			if applied, err := attempt(v, []Cond{registered, {Key: assignmentKey(r.id.Topic), Revision: assigned.Revision}}); applied || err != nil {
+				return applied, err
+			}
+		} else if fresh {
+			return false, r.notOwner(op, v, "the partition is assigned to another node")
+		}
+		fresh = true
+		assigned, err = m.loadAssignment(ctx, op, r.id.Topic, registered)
+		return false, err
+	})
+}
+
+// loadAssignment reads an assignment, while this node is registered.
+func (m *Meta) loadAssignment(ctx context.Context, op string, topic talos.TopicID, registered Cond) (Assignment, error) {
+	entries, err := m.kv.Load(ctx, assignmentKey(topic), registered.Key)
+	if err != nil {
+		return Assignment{}, fmt.Errorf("%s %s: %w", op, topic, err)
+	}
+	if own, err := decodeMember(entries[1]); err != nil || !m.isCurrentRun(own.Run) {
+		return Assignment{}, &talos.Error{
+			Kind: talos.NotOwner, Op: op, Subject: topic.String(), Detail: "the registration of this node is gone",
+		}
+	}
+	return decodeAssignment(entries[0])
 }
 
 // Read returns the record, linearizably; UnknownTopic if the topic is gone.
@@ -72,8 +105,8 @@ func (r *Record) Read(ctx context.Context) (talos.PartitionRecord, error) {
 }
 
 // Swap replaces old by next if the record still equals old, and returns
-// NotOwner if it does not (also if it is gone). It needs no claim: the epoch
-// within old is the fence. After any other error the outcome is unknown.
+// NotOwner if it does not (also if it is gone). It needs no assignment: the
+// epoch within old is the fence. After any other error the outcome is unknown.
 func (r *Record) Swap(ctx context.Context, old, next talos.PartitionRecord) error {
 	const op = "coordinator.Swap"
 	return r.meta.race(func() (bool, error) {
@@ -92,11 +125,11 @@ func (r *Record) Swap(ctx context.Context, old, next talos.PartitionRecord) erro
 }
 
 func (r *Record) view(ctx context.Context, op string) (recordView, error) {
-	entries, err := r.meta.kv.Load(ctx, activeKey, idKey(r.id.Topic), recordKey(r.id))
+	entries, err := r.meta.kv.Load(ctx, idKey(r.id.Topic), recordKey(r.id))
 	if err != nil {
 		return recordView{}, fmt.Errorf("%s %s: %w", op, r.id, err)
 	}
-	v := recordView{active: entries[0], topic: entries[1], stored: entries[2], record: talos.NewPartitionRecord()}
+	v := recordView{topic: entries[0], stored: entries[1], record: talos.NewPartitionRecord()}
 	if v.stored.Revision != 0 {
 		v.record, err = decodeRecord(v.stored)
 	}
@@ -122,18 +155,12 @@ func (r *Record) put(ctx context.Context, op string, next talos.PartitionRecord,
 	return applied, nil
 }
 
-// notOwner names the active node, if there is one.
+// notOwner names the owner, if it is known and another node.
 func (r *Record) notOwner(op string, v recordView, detail string) error {
 	notOwner := &talos.Error{Kind: talos.NotOwner, Op: op, Subject: r.id.String(), Detail: detail}
-	if v.active.Revision == 0 {
-		return notOwner
+	if owner := r.meta.view.Owner(r.id); owner.Member != nil {
+		notOwner.Owner = &talos.Owner{Address: owner.Member.Address, Epoch: v.record.Epoch}
 	}
-	node, err := decodeNode(v.active)
-	if err != nil {
-		notOwner.Cause = err
-		return notOwner
-	}
-	notOwner.Owner = &talos.Owner{Address: node.Address, Epoch: v.record.Epoch}
 	return notOwner
 }
 

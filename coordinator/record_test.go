@@ -2,7 +2,9 @@ package coordinator_test
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,8 +15,8 @@ import (
 
 func TestRecord_FirstRaiseReadSwap(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
-		m := claimed(t, open(), "a")
-		record := m.Record(createTopic(t, m, "logs"))
+		m := registered(t, open(), "a")
+		record := m.Record(ownTopic(t, m, "logs", "a"))
 
 		got, err := record.Read(t.Context())
 		require.NoError(t, err)
@@ -42,33 +44,94 @@ func TestRecord_FirstRaiseReadSwap(t *testing.T) {
 	})
 }
 
-func TestRaise_NeedsTheClaim(t *testing.T) {
+func TestRaise_NeedsRegistrationAndAssignment(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		bystander := openMeta(t, open(), "b")
 		id := createTopic(t, bystander, "logs")
 
 		_, err := bystander.Record(id).Raise(t.Context())
 		require.ErrorIs(t, err, talos.NotOwner)
-		require.Nil(t, ownerOf(t, err), "nobody is active")
+		require.Nil(t, ownerOf(t, err), "nobody owns it")
+		assign(t, bystander, id.Topic, "b", nil)
+		_, err = bystander.Record(id).Raise(t.Context())
+		require.ErrorIs(t, err, talos.NotOwner, "it is not registered")
 
-		active := claimed(t, open(), "a")
-		_, err = active.Record(id).Raise(t.Context())
-		require.NoError(t, err)
+		owner := registered(t, open(), "a")
+		_, err = owner.Record(id).Raise(t.Context())
+		require.ErrorIs(t, err, talos.NotOwner, "another node owns it")
+		assign(t, bystander, id.Topic, "a", nil)
+		_, err = owner.Record(id).Raise(t.Context())
+		require.NoError(t, err, "whether its view shows it yet or not")
+		require.NoError(t, bystander.Register(t.Context()))
+		awaitMembers(t, bystander, "a", "b")
 		_, err = bystander.Record(id).Raise(t.Context())
 		require.ErrorIs(t, err, talos.NotOwner)
 		require.Equal(t, &talos.Owner{Address: "a.example:7070", Epoch: 1}, ownerOf(t, err))
 	})
 }
 
-// The claim goes between the read and the transaction: only the transaction's
-// own condition can notice.
-func TestRaise_TheClaimIsCheckedByTheTransaction(t *testing.T) {
+// The assignment goes to another node between the read and the transaction.
+func TestRaise_TheAssignmentIsCheckedByTheTransaction(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		other := openMeta(t, open(), "b")
+		kv := &between{KV: open()}
+		m := registered(t, kv, "a")
+		id := ownTopic(t, m, "logs", "a")
+		kv.beforeCommit = func() { assign(t, other, id.Topic, "b", nil) }
+		_, err := m.Record(id).Raise(t.Context())
+		require.ErrorIs(t, err, talos.NotOwner)
+		record, err := m.Record(id).Read(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, record.Epoch)
+	})
+}
+
+// Somebody else's partition of the same topic moves meanwhile.
+func TestRaise_OverAnotherChangeOfTheAssignment(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		other := openMeta(t, open(), "b")
+		kv := &between{KV: open()}
+		m := registered(t, kv, "a")
+		id := ownTopic(t, m, "logs", "a")
+		kv.beforeCommit = func() { assign(t, other, id.Topic, "a", map[int32]string{1: "b"}) }
+		_, err := m.Record(id).Raise(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// What moves is the next owner's after Release, and only what moves.
+func TestRelease(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		a, b := registered(t, open(), "a"), registered(t, open(), "b")
+		id := ownTopic(t, a, "logs", "a")
+		require.NoError(t, a.Assign(t.Context(), id.Topic, []string{"a", "a", "b", "a"}, map[int32]string{0: "b", 1: "c", 2: "a"}))
+		require.NoError(t, b.AwaitRevision(t.Context(), a.View().Revision()))
+		require.Equal(t, "b", b.View().Owner(id).Next)
+
+		for range 2 {
+			require.NoError(t, a.Release(t.Context(), id.Topic, []int32{0, 2, 3}))
+		}
+		require.Eventually(t, func() bool {
+			now := b.View().Assignment(id.Topic)
+			return slices.Equal([]string{"b", "a", "b", "a"}, now.Owners)
+		}, patience, time.Millisecond)
+		require.Len(t, b.View().Assignment(id.Topic).Next, 2, "1 goes on, and 2 is not a's to give")
+		_, err := b.Record(id).Raise(t.Context())
+		require.NoError(t, err)
+		_, err = a.Record(id).Raise(t.Context())
+		require.ErrorIs(t, err, talos.NotOwner)
+	})
+}
+
+// The registration goes between the read and the transaction: only the
+// transaction's own condition can notice.
+func TestRaise_TheRegistrationIsCheckedByTheTransaction(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		other := open()
 		kv := &between{KV: open()}
-		m := claimed(t, kv, "a")
-		id := createTopic(t, m, "logs")
-		kv.beforeCommit = func() { claimed(t, other, "a") }
+		m := registered(t, kv, "a")
+		id := ownTopic(t, m, "logs", "a")
+		kv.beforeCommit = func() { registered(t, other, "a") }
 		_, err := m.Record(id).Raise(t.Context())
 		require.ErrorIs(t, err, talos.NotOwner)
 		record, err := m.Record(id).Read(t.Context())
@@ -81,8 +144,8 @@ func TestRaise_TheTopicIsCheckedByTheTransaction(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		other := openMeta(t, open(), "b")
 		kv := &between{KV: open()}
-		m := claimed(t, kv, "a")
-		id := createTopic(t, m, "logs")
+		m := registered(t, kv, "a")
+		id := ownTopic(t, m, "logs", "a")
 		kv.beforeCommit = func() {
 			_, err := other.DeleteTopic(t.Context(), "logs")
 			require.NoError(t, err)
@@ -97,8 +160,8 @@ func TestRaise_OverASwapLosesNeither(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		other := openMeta(t, open(), "b")
 		kv := &between{KV: open()}
-		m := claimed(t, kv, "a")
-		id := createTopic(t, m, "logs")
+		m := registered(t, kv, "a")
+		id := ownTopic(t, m, "logs", "a")
 		old, err := m.Record(id).Raise(t.Context())
 		require.NoError(t, err)
 		kv.beforeCommit = func() {
@@ -115,8 +178,8 @@ func TestRaise_OverASwapLosesNeither(t *testing.T) {
 
 func TestRaise_OfUnknownOutcomeIsNotTriedAgain(t *testing.T) {
 	kv := &flaky{KV: mem.New()}
-	m := claimed(t, kv, "a")
-	record := m.Record(createTopic(t, m, "logs"))
+	m := registered(t, kv, "a")
+	record := m.Record(ownTopic(t, m, "logs", "a"))
 	sent := kv.commitsSent()
 	kv.failCommits(lostReply, 1)
 
@@ -131,8 +194,8 @@ func TestRaise_OfUnknownOutcomeIsNotTriedAgain(t *testing.T) {
 
 func TestRaise_GivesUpWhenOthersAlwaysComeFirst(t *testing.T) {
 	kv := &between{KV: mem.New()}
-	m := claimed(t, kv, "a")
-	id := createTopic(t, m, "logs")
+	m := registered(t, kv, "a")
+	id := ownTopic(t, m, "logs", "a")
 	old, err := m.Record(id).Raise(t.Context())
 	require.NoError(t, err)
 	other := openMeta(t, kv.KV, "b")
@@ -151,8 +214,8 @@ func TestRaise_GivesUpWhenOthersAlwaysComeFirst(t *testing.T) {
 
 func TestSwap_Refused(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
-		m := claimed(t, open(), "a")
-		record := m.Record(createTopic(t, m, "logs"))
+		m := registered(t, open(), "a")
+		record := m.Record(ownTopic(t, m, "logs", "a"))
 		next := talos.PartitionRecord{Epoch: 1, Tail: 1, Start: talos.LogStart{Number: 1}}
 		require.ErrorIs(t, record.Swap(t.Context(), talos.NewPartitionRecord(), next), talos.NotOwner, "no record yet")
 

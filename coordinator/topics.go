@@ -42,7 +42,7 @@ func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic) error {
 				Detail: fmt.Sprintf("the id %s was used before; every creation needs a new one", topic.ID),
 			}
 		}
-		applied, err := m.commit(ctx,
+		applied, err := m.change(ctx,
 			[]Cond{{Key: keys[0]}, {Key: keys[1]}, {Key: keys[2]}},
 			[]Op{Put(keys[0], value), Put(keys[1], ref)})
 		if err != nil {
@@ -92,7 +92,7 @@ func (m *Meta) AlterTopic(ctx context.Context, name talos.TopicName, change func
 		if err != nil {
 			return false, err
 		}
-		applied, err := m.commit(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Put(e.Key, value)})
+		applied, err := m.change(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Put(e.Key, value)})
 		if err != nil {
 			err = fmt.Errorf("%s %s: %w", op, name, err)
 		}
@@ -118,11 +118,13 @@ func (m *Meta) DeleteTopic(ctx context.Context, name talos.TopicName) (talos.Top
 		if topic, err = decodeTopic(e); err != nil {
 			return false, err
 		}
-		applied, err := m.commit(ctx,
+		applied, err := m.change(ctx,
 			[]Cond{{Key: e.Key, Revision: e.Revision}},
 			[]Op{
 				Delete(e.Key),
 				Delete(idKey(topic.ID)),
+				Delete(assignmentKey(topic.ID)),
+				Delete(pinsKey(topic.ID)),
 				DeletePrefix(topicRecordsPrefix(topic.ID)),
 				Put(deletedKey(topic.ID), e.Value),
 			})
@@ -137,12 +139,37 @@ func (m *Meta) DeleteTopic(ctx context.Context, name talos.TopicName) (talos.Top
 	return topic, nil
 }
 
+// change is commit for a key of the view, which waits until that shows it, so that
+// who asks this node next finds it.
+func (m *Meta) change(ctx context.Context, conds []Cond, ops []Op) (bool, error) {
+	revision, err := m.kv.Commit(ctx, conds, ops)
+	if err != nil || revision == 0 {
+		return false, err
+	}
+	m.awaitSeen(ctx, revision)
+	return true, nil
+}
+
 // Topic returns the topic of this name, or UnknownTopic.
 func (m *Meta) Topic(ctx context.Context, name talos.TopicName) (talos.Topic, error) {
 	e, err := m.loadTopic(ctx, "coordinator.Topic", name)
 	if err != nil {
 		return talos.Topic{}, err
 	}
+	return decodeTopic(e)
+}
+
+// FindTopic returns the topic of this name, or UnknownTopic: as the view has it or,
+// for one that another node may have just made, as it is; then the view has it, too.
+func (m *Meta) FindTopic(ctx context.Context, name talos.TopicName) (talos.Topic, error) {
+	if topic, ok := m.view.Topic(name); ok {
+		return topic, nil
+	}
+	e, err := m.loadTopic(ctx, "coordinator.FindTopic", name)
+	if err != nil {
+		return talos.Topic{}, err
+	}
+	m.awaitSeen(ctx, e.Revision)
 	return decodeTopic(e)
 }
 

@@ -14,7 +14,7 @@ import (
 func TestTopic_Life(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		kv := open()
-		m := claimed(t, kv, "a")
+		m := registered(t, kv, "a")
 		logs, audit := newTopic("logs"), newTopic("audit")
 		logs.Config.SegmentBytes = 1 << 20
 		require.NoError(t, m.CreateTopic(t.Context(), logs))
@@ -27,6 +27,8 @@ func TestTopic_Life(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, logs, found)
 
+		assign(t, m, logs.ID, "a", nil)
+		assign(t, m, audit.ID, "a", nil)
 		for number := range logs.Partitions {
 			_, err := m.Record(talos.PartitionID{Topic: logs.ID, Number: number}).Raise(t.Context())
 			require.NoError(t, err)
@@ -99,8 +101,9 @@ func TestDeleteTopic_OfAnUnknownName(t *testing.T) {
 
 func TestDeleteTopic_EndsTheRecordsForGood(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
-		m := claimed(t, open(), "a")
-		id := createTopic(t, m, "logs")
+		kv := open()
+		m := registered(t, kv, "a")
+		id := ownTopic(t, m, "logs", "a")
 		old, err := m.Record(id).Raise(t.Context())
 		require.NoError(t, err)
 		_, err = m.DeleteTopic(t.Context(), "logs")
@@ -115,7 +118,8 @@ func TestDeleteTopic_EndsTheRecordsForGood(t *testing.T) {
 		require.ErrorIs(t, m.Record(id).Swap(t.Context(), old, next), talos.NotOwner)
 
 		// The name may be used again; the new topic has nothing of the old one.
-		again := createTopic(t, m, "logs")
+		require.NotContains(t, list(t, kv, "/"), "/talos/v1/view/assignments/"+id.Topic.String())
+		again := ownTopic(t, m, "logs", "a")
 		require.NotEqual(t, id, again)
 		record, err := m.Record(again).Raise(t.Context())
 		require.NoError(t, err)
@@ -137,15 +141,19 @@ func TestValues_MalformedOnesNameTheirKey(t *testing.T) {
 		_, err := m.Record(partition).Read(t.Context())
 		return err
 	}
-	readActive := func(t *testing.T, m *coordinator.Meta) error {
-		_, _, err := m.Active(t.Context())
-		return err
+	release := func(t *testing.T, m *coordinator.Meta) error {
+		require.NoError(t, m.Register(t.Context()))
+		return m.Release(t.Context(), id, []int32{0})
+	}
+	pin := func(t *testing.T, m *coordinator.Meta) error {
+		return m.Pin(t.Context(), id, func(coordinator.Pins) {})
 	}
 	readBlock := func(t *testing.T, m *coordinator.Meta) error {
 		_, _, err := m.ProducerIDs(t.Context())
 		return err
 	}
-	topicKey, recordKey := "/talos/v1/topics/logs", "/talos/v1/records/"+partition.String()
+	topicKey, recordKey := "/talos/v1/view/topics/logs", "/talos/v1/records/"+partition.String()
+	assignmentKey, pinsKey := "/talos/v1/view/assignments/"+id.String(), "/talos/v1/view/pins/"+id.String()
 	for name, c := range map[string]struct {
 		key, value string
 		read       func(*testing.T, *coordinator.Meta) error
@@ -161,7 +169,11 @@ func TestValues_MalformedOnesNameTheirKey(t *testing.T) {
 		"record, negative tail":     {recordKey, `{"epoch":1,"tail":-1,"start":{"number":1,"offset":0}}`, readRecord},
 		"record, negative offset":   {recordKey, `{"epoch":1,"tail":1,"start":{"number":1,"offset":-1}}`, readRecord},
 		"record, a text":            {recordKey, `{"epoch":"1","tail":1,"start":{"number":1,"offset":0}}`, readRecord},
-		"active, no address":        {"/talos/v1/active", `{"id":"a"}`, readActive},
+		"assignment, unknown node":  {assignmentKey, `{"nodes":["a"],"owners":[1]}`, release},
+		"assignment, no number":     {assignmentKey, `{"nodes":["a"],"owners":[0],"next":{"x":{"to":0}}}`, release},
+		"assignment, moves nowhere": {assignmentKey, `{"nodes":["a"],"owners":[0],"next":{"0":{"to":-1}}}`, release},
+		"pins, no node":             {pinsKey, `{"0":""}`, pin},
+		"pins, no number":           {pinsKey, `{"x":"a"}`, pin},
 		"producer block, negative":  {"/talos/v1/producer-block", `{"last":-1}`, readBlock},
 		"producer block, too large": {"/talos/v1/producer-block", `{"last":4294967296}`, readBlock},
 	} {
@@ -199,7 +211,7 @@ func TestValues_MayHaveFieldsOfALaterVersion(t *testing.T) {
 func TestAlterTopic(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		kv := open()
-		m := claimed(t, kv, "a")
+		m := registered(t, kv, "a")
 		logs := newTopic("logs")
 		require.NoError(t, m.CreateTopic(t.Context(), logs))
 		asked := 0

@@ -31,12 +31,16 @@ func decode[T any](e Entry, validate func(T) error) (T, error) {
 	}
 	if err != nil {
 		var zero T
-		return zero, &talos.Error{
-			Kind: talos.Internal, Op: "coordinator.decode", Subject: e.Key,
-			Detail: "the value of this key is malformed; if somebody changed it by hand, put it back", Cause: err,
-		}
+		return zero, malformed(e, err)
 	}
 	return value, nil
+}
+
+func malformed(e Entry, cause error) error {
+	return &talos.Error{
+		Kind: talos.Internal, Op: "coordinator.decode", Subject: e.Key,
+		Detail: "the value of this key is malformed; if somebody changed it by hand, put it back", Cause: cause,
+	}
 }
 
 func decodeCluster(e Entry) (Cluster, error) {
@@ -49,8 +53,13 @@ func decodeCluster(e Entry) (Cluster, error) {
 	})
 }
 
-func decodeNode(e Entry) (Node, error) {
-	return decode(e, Node.validate)
+func decodeMember(e Entry) (Member, error) {
+	return decode(e, func(m Member) error {
+		if e.Key != nodeKey(m.ID) {
+			return fmt.Errorf("it describes node %q, which belongs elsewhere", m.ID)
+		}
+		return m.validate()
+	})
 }
 
 func decodeTopic(e Entry) (talos.Topic, error) {

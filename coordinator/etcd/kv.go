@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// callTimeout bounds every call but Wait.
+	// callTimeout bounds every call but Watch.
 	callTimeout = 5 * time.Second
-	// pingInterval and pingTimeout find a dead connection under a call or a Wait.
+	// pingInterval and pingTimeout find a dead connection under a call or a watch.
 	pingInterval = 5 * time.Second
 	pingTimeout  = 3 * time.Second
 
@@ -150,7 +150,7 @@ func (kv *KV) List(ctx context.Context, prefix string) ([]coordinator.Entry, err
 	}
 	entries := make([]coordinator.Entry, 0, len(resp.Kvs))
 	for _, found := range resp.Kvs {
-		entries = append(entries, coordinator.Entry{Key: string(found.Key), Value: found.Value, Revision: found.ModRevision})
+		entries = append(entries, entry(found))
 	}
 	return entries, nil
 }
@@ -190,36 +190,6 @@ func write(o coordinator.Op) clientv3.Op {
 	default:
 		return clientv3.OpPut(o.Key, string(o.Value), clientv3.WithLease(clientv3.LeaseID(o.Session)))
 	}
-}
-
-// Wait implements coordinator.KV.
-func (kv *KV) Wait(ctx context.Context, key string, revision int64) error {
-	const op = "etcd.Wait"
-	ctx, cancel := context.WithCancel(ctx) // ends the watch
-	defer cancel()
-	call, cancelCall := context.WithTimeout(ctx, callTimeout)
-	defer cancelCall()
-	resp, err := kv.client.Get(call, key)
-	if err != nil {
-		return wrap(ctx, op, err)
-	}
-	current := int64(0)
-	for _, found := range resp.Kvs {
-		current = found.ModRevision
-	}
-	if current != revision {
-		return nil
-	}
-	watch := kv.client.Watch(clientv3.WithRequireLeader(ctx), key, clientv3.WithRev(resp.Header.Revision+1))
-	for events := range watch {
-		if err := events.Err(); err != nil {
-			return wrap(ctx, op, err)
-		}
-		if len(events.Events) > 0 {
-			return nil
-		}
-	}
-	return wrap(ctx, op, errors.New("the watch ended"))
 }
 
 // wrap tells the end of the caller's context from trouble with etcd.

@@ -140,7 +140,7 @@ func TestKV_CloseLeavesTheSessionToItsTimeToLive(t *testing.T) {
 	entries, err := other.Load(t.Context(), "/a")
 	require.NoError(t, err)
 	require.NotZero(t, entries[0].Revision, "it was not revoked")
-	require.NoError(t, other.Wait(t.Context(), "/a", entries[0].Revision), "it ends by itself")
+	awaitGone(t, other, "/a")
 }
 
 func TestKV_AnUnreachableEtcdIsMetaUnavailable(t *testing.T) {
@@ -152,7 +152,7 @@ func TestKV_AnUnreachableEtcdIsMetaUnavailable(t *testing.T) {
 			_, err := kv.Commit(t.Context(), nil, []coordinator.Op{coordinator.Put("/a", nil)})
 			return err
 		},
-		"Wait":        func() error { return kv.Wait(t.Context(), "/a", 0) },
+		"Watch":       func() error { return kv.Watch(t.Context(), "/a", func(coordinator.Update) {}) },
 		"OpenSession": func() error { _, err := kv.OpenSession(t.Context()); return err },
 	}
 	errs := make(chan error, len(calls))
@@ -173,25 +173,65 @@ func unavailable(name string, err error) error {
 	return nil
 }
 
-// After history was compacted away, a wait that rests on an old revision still
-// sees the change.
-func TestKV_WaitIsNotTroubledByCompaction(t *testing.T) {
-	kv := openKV(t, startEtcd(t).Endpoint(), bootTime)
-	put(t, kv, coordinator.Put("/a", nil))
-	entries, err := kv.Load(t.Context(), "/a")
-	require.NoError(t, err)
-	for range 5 {
-		put(t, kv, coordinator.Put("/b", nil))
-	}
-	latest, err := kv.Load(t.Context(), "/b")
-	require.NoError(t, err)
-	_, err = kv.client.Compact(t.Context(), latest[0].Revision)
-	require.NoError(t, err)
+// awaitGone watches until there is no key with this prefix.
+func awaitGone(t *testing.T, kv *KV, prefix string) {
+	t.Helper()
+	keys := make(map[string]bool)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	gone := false
+	err := kv.Watch(ctx, prefix, func(u coordinator.Update) {
+		if u.Snapshot {
+			clear(keys)
+		}
+		for _, e := range u.Entries {
+			if delete(keys, e.Key); e.Revision != 0 {
+				keys[e.Key] = true
+			}
+		}
+		if len(keys) == 0 {
+			gone = true
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, talos.Canceled)
+	require.True(t, gone)
+}
 
-	done := make(chan error, 1)
-	go func() { done <- kv.Wait(t.Context(), "/a", entries[0].Revision) }()
-	put(t, kv, coordinator.Delete("/a"))
-	require.NoError(t, <-done)
+// etcd is away while history is compacted: the watch can't go on where it was, and
+// begins anew.
+func TestKV_WatchSurvivesAnOutageAndCompaction(t *testing.T) {
+	dir := t.TempDir()
+	server, err := embedded.Start(t.Context(), dir, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	proxy := startProxy(t, server.Endpoint())
+	kv, other := openKV(t, proxy.address(), bootTime), openKV(t, server.Endpoint(), bootTime)
+	defer func() { require.NoError(t, server.Close()) }()
+	put(t, other, coordinator.Put("/w/a", []byte("1")))
+
+	updates := make(chan coordinator.Update, 100)
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- kv.Watch(ctx, "/w/", func(u coordinator.Update) { updates <- u }) }()
+	require.True(t, (<-updates).Snapshot)
+	proxy.cut(true)
+	for range 5 {
+		put(t, other, coordinator.Put("/w/a", []byte("2")))
+	}
+	put(t, other, coordinator.Delete("/w/a"))
+	put(t, other, coordinator.Put("/w/b", nil))
+	latest, err := other.Load(t.Context(), "/w/b")
+	require.NoError(t, err)
+	_, err = other.client.Compact(t.Context(), latest[0].Revision)
+	require.NoError(t, err)
+	proxy.cut(false)
+
+	again := <-updates
+	require.True(t, again.Snapshot)
+	require.Len(t, again.Entries, 1)
+	require.Equal(t, "/w/b", again.Entries[0].Key)
+	cancel()
+	require.ErrorIs(t, <-ended, talos.Canceled)
 }
 
 // Clusters with prefixes of their own share an etcd without seeing each other.
@@ -221,8 +261,6 @@ func TestKV_PrefixesKeepClustersApart(t *testing.T) {
 	revision, err := b.Commit(t.Context(), []coordinator.Cond{{Key: "/key"}}, []coordinator.Op{coordinator.Put("/key", nil)})
 	require.NoError(t, err)
 	require.NotZero(t, revision, "b has no such key yet")
-	waited := make(chan error, 1)
-	go func() { waited <- a.Wait(t.Context(), "/key", found[0].Revision) }()
 	require.NoError(t, session.Close(t.Context()))
-	require.NoError(t, <-waited)
+	awaitGone(t, a, "/key")
 }

@@ -26,7 +26,7 @@ type store struct {
 	entries  map[string]entry
 	sessions map[coordinator.SessionID]*session
 	lastID   coordinator.SessionID
-	changed  chan struct{} // closed, and made anew, at each transaction
+	watchers map[*watcher]struct{}
 }
 
 type entry struct {
@@ -47,7 +47,7 @@ func New() *KV {
 	return &KV{store: &store{
 		entries:  map[string]entry{},
 		sessions: map[coordinator.SessionID]*session{},
-		changed:  make(chan struct{}),
+		watchers: map[*watcher]struct{}{},
 	}}
 }
 
@@ -126,29 +126,7 @@ func (kv *KV) Commit(ctx context.Context, conds []coordinator.Cond, ops []coordi
 	for _, o := range ops {
 		s.applyLocked(o)
 	}
-	s.announceLocked()
 	return s.revision, nil
-}
-
-// Wait implements coordinator.KV.
-func (kv *KV) Wait(ctx context.Context, key string, revision int64) error {
-	const op = "mem.Wait"
-	s := kv.store
-	for {
-		if err := check(ctx, op, 0); err != nil {
-			return err
-		}
-		s.mu.Lock()
-		current, changed := s.entries[key].revision, s.changed
-		s.mu.Unlock()
-		if current != revision {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-	}
 }
 
 // OpenSession implements coordinator.KV.
@@ -191,14 +169,22 @@ func (s *store) applyLocked(o coordinator.Op) {
 	switch o.Kind {
 	case coordinator.OpPut:
 		s.entries[o.Key] = entry{value: append([]byte(nil), o.Value...), revision: s.revision, session: o.Session}
+		s.tellLocked(o.Key)
 	case coordinator.OpDelete:
-		delete(s.entries, o.Key)
+		s.deleteLocked(o.Key)
 	case coordinator.OpDeletePrefix:
 		for key := range s.entries {
 			if strings.HasPrefix(key, o.Key) {
-				delete(s.entries, key)
+				s.deleteLocked(key)
 			}
 		}
+	}
+}
+
+func (s *store) deleteLocked(key string) {
+	if _, ok := s.entries[key]; ok {
+		delete(s.entries, key)
+		s.tellLocked(key)
 	}
 }
 
@@ -208,16 +194,10 @@ func (s *store) endLocked(one *session) {
 	s.revision++
 	for key, e := range s.entries {
 		if e.session == one.id {
-			delete(s.entries, key)
+			s.deleteLocked(key)
 		}
 	}
 	close(one.done)
-	s.announceLocked()
-}
-
-func (s *store) announceLocked() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // check refuses what etcd would: an ended context, too much at once.

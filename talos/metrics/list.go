@@ -100,7 +100,20 @@ var server = []Description{
 		Help: "Segments that were removed from the store: expired, deleted, or left over by an owner that was deposed.",
 	},
 	{Name: "talos_server_removed_bytes_total", Type: Counter, Help: "Bytes of the segments that were removed from the store."},
-	{Name: "talos_server_serving", Type: Gauge, Help: "1 while the node is the active one, 0 while it waits."},
+	{Name: "talos_server_serving", Type: Gauge, Help: "1 while the node is registered in etcd and may own partitions, else 0."},
+	{
+		Name: "talos_server_registrations_total", Type: Counter,
+		Help: "Times that the node registered in etcd. Each after the first means that its session had ended: it served nothing in between.",
+	},
+	{
+		Name: "talos_server_owned_partitions", Type: Gauge, Labels: []string{"state"},
+		Help: "Partitions that are assigned to the node, by state: owned, or coming from another node.",
+	},
+	{Name: "talos_server_handed_over_total", Type: Counter, Help: "Partitions that the node gave to another one in a planned move."},
+	{
+		Name: "talos_server_handover_seconds", Type: Histogram, Buckets: remote,
+		Help: "Time that the node took to close a partition in a planned move, before the next owner may open it.",
+	},
 }
 
 // partition is about the logs that a node has open, all together.

@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/talos-log/talos/coordinator"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
@@ -86,38 +84,19 @@ func (s *adminService) AlterTopic(ctx context.Context, request *talosv1.AlterTop
 }
 
 // ListTopics implements talosv1.AdminServer.
-func (s *adminService) ListTopics(ctx context.Context, _ *talosv1.ListTopicsRequest) (*talosv1.ListTopicsResponse, error) {
-	topics, err := s.topics(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (s *adminService) ListTopics(context.Context, *talosv1.ListTopicsRequest) (*talosv1.ListTopicsResponse, error) {
 	response := &talosv1.ListTopicsResponse{}
-	for _, topic := range topics {
+	for _, topic := range s.node.cfg.Meta.View().Topics() {
 		response.Topics = append(response.Topics, toTopic(topic))
 	}
 	return response, nil
 }
 
-// topics returns all topics by name. A node that does not serve asks the
-// coordinator.
-func (s *adminService) topics(ctx context.Context) ([]talos.Topic, error) {
-	if t := s.node.term.Load(); t != nil {
-		return t.topics.all(), nil
-	}
-	topics, err := s.node.cfg.Meta.Topics(ctx)
-	slices.SortFunc(topics, func(a, b talos.Topic) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	return topics, err
-}
-
 // Metadata implements talosv1.AdminServer.
 func (s *adminService) Metadata(ctx context.Context, request *talosv1.MetadataRequest) (*talosv1.MetadataResponse, error) {
 	response := &talosv1.MetadataResponse{}
-	owner, err := s.owner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if owner.ID != "" {
-		response.Nodes = append(response.Nodes, &talosv1.Node{Id: owner.ID, Address: owner.Address})
+	for _, m := range s.node.cfg.Meta.View().Members() {
+		response.Nodes = append(response.Nodes, &talosv1.Node{Id: m.ID, Address: m.Address})
 	}
 	described := 0
 	for _, name := range request.GetTopics() {
@@ -130,46 +109,30 @@ func (s *adminService) Metadata(ctx context.Context, request *talosv1.MetadataRe
 			return nil, invalidRequest("server.Metadata",
 				"the topics have more than %d partitions, ask for fewer at a time", maxMetadataPartitions)
 		}
-		response.Topics = append(response.Topics, describe(topic, owner))
+		response.Topics = append(response.Topics, describe(s.node.cfg.Meta.View(), topic))
 	}
 	return response, nil
 }
 
-func describe(topic talos.Topic, owner coordinator.Node) *talosv1.TopicMetadata {
+// describe names as owners those that are there.
+func describe(view *coordinator.View, topic talos.Topic) *talosv1.TopicMetadata {
 	metadata := &talosv1.TopicMetadata{Topic: toTopic(topic)}
 	for number := range topic.Partitions {
-		metadata.Partitions = append(metadata.Partitions, &talosv1.PartitionMetadata{Partition: number, Owner: owner.ID})
+		described := &talosv1.PartitionMetadata{Partition: number}
+		if owner := view.Owner(talos.PartitionID{Topic: topic.ID, Number: number}); owner.Member != nil {
+			described.Owner = owner.Owner
+		}
+		metadata.Partitions = append(metadata.Partitions, described)
 	}
 	return metadata
 }
 
-// owner returns the active node, which owns all partitions; none if its ID is
-// empty.
-func (s *adminService) owner(ctx context.Context) (coordinator.Node, error) {
-	if s.node.term.Load() != nil {
-		return coordinator.Node{ID: s.node.cfg.NodeID, Address: s.node.cfg.Address}, nil
-	}
-	node, _, err := s.node.cfg.Meta.Active(ctx)
-	return node, err
-}
-
-// topic returns a topic by name. What the directory does not know may have been
-// made by another node, so the coordinator has the last word.
+// topic returns a topic by name.
 func (s *adminService) topic(ctx context.Context, name talos.TopicName) (talos.Topic, error) {
 	if err := name.Validate(); err != nil {
 		return talos.Topic{}, err
 	}
-	t := s.node.term.Load()
-	if t != nil {
-		if topic, ok := t.topics.named(name); ok {
-			return topic, nil
-		}
-	}
-	topic, err := s.node.cfg.Meta.Topic(ctx, name)
-	if err == nil && t != nil {
-		err = t.refresh(ctx)
-	}
-	return topic, err
+	return s.node.cfg.Meta.FindTopic(ctx, name)
 }
 
 // Version implements talosv1.AdminServer.

@@ -36,6 +36,9 @@ type Config struct {
 	// Drain is how long the node takes to end: to hand its partitions over, and to
 	// answer the calls under way; 0 means DefaultDrain.
 	Drain time.Duration
+	// StoreGrace is how long the store may be away before the node tells the cluster
+	// that it can't work; 0 means DefaultStoreGrace.
+	StoreGrace time.Duration
 	// TLS serves both ports with it; nil means that everybody on the way can read
 	// and change everything.
 	TLS *tls.Config
@@ -59,7 +62,13 @@ type Config struct {
 // DefaultDrain is Config.Drain unless it is set.
 const DefaultDrain = 30 * time.Second
 
+// DefaultStoreGrace is Config.StoreGrace unless it is set.
+const DefaultStoreGrace = 20 * time.Second
+
 func (c *Config) ensureDefaults() {
+	if c.StoreGrace == 0 {
+		c.StoreGrace = DefaultStoreGrace
+	}
 	if c.Capacity == (Capacity{}) {
 		c.Capacity = DefaultCapacity()
 	}

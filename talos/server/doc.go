@@ -9,19 +9,22 @@
 //	 Log service    Admin service          /healthz /readyz /metrics
 //	      │               │
 //	      ▼               ▼
-//	 partitions ◄──── directory            which topics there are
+//	 partitions ◄──── coordinator.View     topics, nodes, owners: one watch
 //	      │               │
 //	      ▼               ▼
 //	partition.Log    manifests, Meta       what the store and etcd know
 //
 // A node's life:
 //
-//	          Claim                    Lost
-//	waiting ─────────► serving ─────────────────► (drops its partitions)
-//	   ▲                  │ Run's context ends             │
-//	   │                  ▼                                │
-//	   │               closing: hands its partitions over  │
-//	   └───────────────────────────────────────────────────┘
+//	             registered                  the registration is lost
+//	outside ─────────────────► serving ─────────────────────────────► (drops its
+//	   ▲                          │ Run's context ends                  partitions)
+//	   │                          ▼                                        │
+//	   │                       leaving: others take its partitions, one    │
+//	   │                       by one; or they are closed and kept for it  │
+//	   └───────────────────────────────────────────────────────────────────┘
 //
-// While it waits it answers NotOwner with the node that serves.
+// While it is outside it owns nothing, and says NotServing; what it knows of topics
+// and owners it still tells. About a partition of another node it says NotOwner and
+// names that one.
 package server

@@ -14,12 +14,14 @@ import (
 
 const (
 	// probeInterval is how often the store and the coordinator are asked whether
-	// they are there, and who the active node is.
+	// they are there.
 	probeInterval = 2 * time.Second
 	// faultMemory is how long a failure counts that nothing has contradicted.
 	faultMemory = 15 * time.Second
 	// probeFolder does not exist, so that listing it is cheap.
 	probeFolder = "probe"
+	// unfitTimeout bounds the attempt to tell the cluster.
+	unfitTimeout = 5 * time.Second
 )
 
 // faults is the last known state of what the node depends on. It learns from
@@ -27,12 +29,14 @@ const (
 type faults struct {
 	store storage.Store
 	meta  *coordinator.Meta
+	// grace is how long the store may be away before the node says that it is unfit.
+	grace time.Duration
 
 	// storeFault and metaFault are the last failures that nothing contradicted
 	// yet; nil for none.
 	storeFault, metaFault atomic.Pointer[fault]
-	// active is the node that held the claim when last asked; nil for none.
-	active atomic.Pointer[coordinator.Node]
+	// unfit tells that the cluster was told so.
+	unfit atomic.Bool
 }
 
 type fault struct {
@@ -70,20 +74,21 @@ func (f *faults) check() error {
 	return errors.Join(f.storeFault.Load().current(), f.metaFault.Load().current())
 }
 
-// owner returns the active node; false if none is known.
-func (f *faults) owner() (coordinator.Node, bool) {
-	if node := f.active.Load(); node != nil {
-		return *node, true
-	}
-	return coordinator.Node{}, false
-}
-
-// watch probes until ctx ends.
+// watch probes until ctx ends, and tells the cluster if the store stays away.
 func (f *faults) watch(ctx context.Context) {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
+	var since time.Time // the store has been away; zero if it is not
 	for {
 		f.probe(ctx)
+		away := f.storeFault.Load().current()
+		switch {
+		case away == nil:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		}
+		f.tell(ctx, away, since)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -92,18 +97,31 @@ func (f *faults) watch(ctx context.Context) {
 	}
 }
 
+// tell says in the registration whether the node can work, if that has changed.
+func (f *faults) tell(ctx context.Context, away error, since time.Time) {
+	unfit := away != nil && time.Since(since) >= f.grace
+	if unfit == f.unfit.Load() {
+		return
+	}
+	reason := ""
+	if unfit {
+		reason = clip(fmt.Sprintf("the store has been away for %v: %v", time.Since(since).Round(time.Second), away))
+	}
+	ctx, cancel := context.WithTimeout(ctx, unfitTimeout)
+	defer cancel()
+	if err := f.meta.SetUnfit(ctx, reason); err != nil {
+		f.observe(err)
+		return // the next probe tries again
+	}
+	f.unfit.Store(unfit)
+}
+
 func (f *faults) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, faultMemory/2)
 	defer cancel()
-	node, found, err := f.meta.Active(ctx)
-	switch {
-	case err != nil:
+	if err := f.meta.Ping(ctx); err != nil {
 		f.metaFault.Store(&fault{err, time.Now()})
-	case found:
-		f.active.Store(&node)
-		f.metaFault.Store(nil)
-	default:
-		f.active.Store(nil)
+	} else {
 		f.metaFault.Store(nil)
 	}
 	// A listing that succeeds proves too little to contradict a failed append.

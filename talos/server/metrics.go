@@ -25,6 +25,9 @@ type serverMetrics struct {
 	errors          *prometheus.CounterVec
 	panics          prometheus.Counter
 	serving         prometheus.Gauge
+	registrations   prometheus.Counter
+	handedOver      prometheus.Counter
+	handoverSeconds prometheus.Histogram
 	// refusedConnections and hungUp count connections that broke a limit.
 	refusedConnections, hungUp    prometheus.Counter
 	removedSegments, removedBytes prometheus.Counter
@@ -32,8 +35,9 @@ type serverMetrics struct {
 	requestBytes, answerBytes atomic.Int64
 }
 
-// newMetrics makes them; refused counts the partitions that can't be opened.
-func newMetrics(tails *partition.Tails, history *partition.History, refused func() map[string]float64) *serverMetrics {
+// newMetrics makes them; refused counts the partitions that can't be opened, owned
+// those that are the node's.
+func newMetrics(tails *partition.Tails, history *partition.History, refused, owned func() map[string]float64) *serverMetrics {
 	m := &serverMetrics{}
 	m.appendedBatches = m.Counter("talos_server_appended_batches_total")
 	m.appendedBytes = m.Counter("talos_server_appended_bytes_total")
@@ -47,6 +51,9 @@ func newMetrics(tails *partition.Tails, history *partition.History, refused func
 	m.errors = m.Counters("talos_server_errors_total", 1)
 	m.panics = m.Counter("talos_server_panics_total")
 	m.serving = m.Gauge("talos_server_serving")
+	m.registrations = m.Counter("talos_server_registrations_total")
+	m.handedOver = m.Counter("talos_server_handed_over_total")
+	m.handoverSeconds = m.Histogram("talos_server_handover_seconds")
 	m.refusedConnections = m.Counter("talos_server_connections_refused_total")
 	m.hungUp = m.Counter("talos_server_connections_closed_total")
 	m.removedSegments = m.Counter("talos_server_removed_segments_total")
@@ -58,6 +65,7 @@ func newMetrics(tails *partition.Tails, history *partition.History, refused func
 		}
 	})
 	m.Counted("talos_server_refused_partitions", refused)
+	m.Counted("talos_server_owned_partitions", owned)
 	return m
 }
 
@@ -113,6 +121,12 @@ func (n *Node) refusedPartitions() map[string]float64 {
 		return t.partitions.refused()
 	}
 	return nil
+}
+
+// ownedPartitions counts the partitions that are assigned to the node.
+func (n *Node) ownedPartitions() map[string]float64 {
+	owned, coming := n.cfg.Meta.View().Owned(n.cfg.NodeID)
+	return map[string]float64{"owned": float64(owned), "coming": float64(coming)}
 }
 
 // removed is a partition's word on segments that it removed.

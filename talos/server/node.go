@@ -35,8 +35,10 @@ type Node struct {
 	// before the node serves.
 	streaming map[string]bool
 
-	// term is the one that serves; nil while the node waits for its claim, or ends.
+	// term is the one that serves; nil while the node is not registered, or ends.
 	term atomic.Pointer[term]
+	// leaving tells that the node ends.
+	leaving atomic.Bool
 	// closing is closed when the node has given its partitions up for good.
 	closing chan struct{}
 	// receivers are the goroutines that read from streams of Produce.
@@ -56,7 +58,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	tails, history := partition.NewTails(cfg.TailBytes), partition.NewHistory(cfg.HistoryBytes)
 	n := &Node{
-		cfg: cfg, logMetrics: partition.NewMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta},
+		cfg: cfg, logMetrics: partition.NewMetrics(), health: &faults{store: cfg.Store, meta: cfg.Meta, grace: cfg.StoreGrace},
 		producerIDs: coordinator.NewProducerIDs(cfg.Meta), grpcHealth: health.NewServer(),
 		produceBytes: semaphore.NewWeighted(int64(max(cfg.Capacity.ProduceBytes, cfg.Limits.BatchBytes()))),
 		answerBytes:  semaphore.NewWeighted(int64(max(cfg.Capacity.AnswerBytes, LeastAnswerBytes(cfg.Limits)))),
@@ -66,7 +68,7 @@ func New(cfg Config) (*Node, error) {
 		tails:        tails,
 		history:      history,
 	}
-	n.metrics = newMetrics(tails, history, n.refusedPartitions)
+	n.metrics = newMetrics(tails, history, n.refusedPartitions, n.ownedPartitions)
 	n.publishHealth(false)
 	return n, nil
 }
@@ -88,8 +90,8 @@ func (l Listeners) close() error {
 
 // Run serves until parent ends, then hands the partitions over, and returns nil if
 // that went well. Any other error means that the node could not go on. Every
-// goroutine has ended and every partition is closed when it returns; the claim
-// is Meta's, and ends with Meta.Close.
+// goroutine has ended and every partition is closed when it returns, and the node is
+// not registered anymore.
 func (n *Node) Run(parent context.Context, at Listeners) error {
 	if err := n.register(n.cfg.Registerer); err != nil {
 		return errors.Join(fmt.Errorf("register metrics: %w", err), at.close())
@@ -118,43 +120,33 @@ func (n *Node) Run(parent context.Context, at Listeners) error {
 	return err
 }
 
-// serveTerms claims and serves, over and over, until ctx ends.
+// serveTerms registers and serves, over and over, until ctx ends.
 func (n *Node) serveTerms(ctx context.Context) error {
-	for failures := 0; ; {
+	for {
 		n.setServing(nil)
-		if err := n.cfg.Meta.Claim(ctx); err != nil {
+		if err := n.cfg.Meta.Register(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("claim: %w", err)
+			return fmt.Errorf("register: %w", err)
 		}
-		t, err := newTerm(ctx, n)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			n.health.observe(err)
-			n.cfg.Logger.Warn("topics not loaded, trying again", "error", err)
-			wait(ctx, backoff(failures, minRetry, maxRetry))
-			failures++
-			continue
-		}
-		failures = 0
-		if done, err := n.serveTerm(ctx, t); done {
+		n.metrics.registrations.Inc()
+		if done, err := n.serveTerm(ctx, newTerm(ctx, n)); done {
 			return err
 		}
 	}
 }
 
-// serveTerm serves until the claim is lost, or ctx ends: then it is done.
+// serveTerm serves until the registration is lost, or ctx ends: then it is done.
 func (n *Node) serveTerm(ctx context.Context, t *term) (done bool, err error) {
 	n.setServing(t)
-	n.cfg.Logger.Info("serving", "node", n.cfg.NodeID, "address", n.cfg.Address, "topics", len(t.topics.all()))
+	topics, _ := t.view.Count()
+	n.cfg.Logger.Info("serving", "node", n.cfg.NodeID, "address", n.cfg.Address, "topics", topics)
 	select {
 	case <-n.cfg.Meta.Lost():
 		n.setServing(nil)
-		// Whoever has the claim now fences the partitions. What is unanswered is
-		// answered as retryable, and nothing is waited for.
+		// Whoever owns the partitions now fences them. What is unanswered is answered
+		// as retryable, and nothing is waited for.
 		ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		cancel()
 		if err := t.end(ended); err != nil && !errors.Is(err, context.Canceled) {
@@ -162,14 +154,11 @@ func (n *Node) serveTerm(ctx context.Context, t *term) (done bool, err error) {
 		}
 		return false, nil
 	case <-ctx.Done():
-		n.setServing(nil)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Drain-2*n.callsTime())
 		defer cancel()
-		n.cfg.Logger.Info("draining: the node ends when its partitions are handed over", "within", n.cfg.Drain)
-		if err := t.end(ctx); err != nil {
-			return true, fmt.Errorf("hand the partitions over: %w", err)
-		}
-		return true, nil
+		err := n.leave(ctx, t)
+		n.cfg.Meta.Deregister()
+		return true, err
 	}
 }
 
@@ -195,23 +184,14 @@ func (n *Node) serving() (*term, error) {
 }
 
 func (n *Node) notActive() error {
-	e := &talos.Error{Kind: talos.NotServing, Op: "server.Node", Subject: n.cfg.NodeID, Detail: n.whyNotActive()}
-	if owner, ok := n.health.owner(); ok && owner.ID != n.cfg.NodeID && !n.isClosing() {
-		e.Kind, e.Owner = talos.NotOwner, &talos.Owner{Address: owner.Address}
-	}
-	return e
+	return &talos.Error{Kind: talos.NotServing, Op: "server.Node", Subject: n.cfg.NodeID, Detail: n.whyNotActive()}
 }
 
 func (n *Node) whyNotActive() string {
-	owner, ok := n.health.owner()
-	switch {
-	case n.isClosing():
+	if n.leaving.Load() || n.isClosing() {
 		return "the node is shutting down"
-	case ok && owner.ID != n.cfg.NodeID:
-		return "the active node is " + owner.ID + ", this one waits for it to end"
-	default:
-		return "the node waits for its claim to be the active one"
 	}
+	return "the node is not registered in etcd now, so it may own nothing"
 }
 
 func (n *Node) isClosing() bool {
@@ -227,7 +207,7 @@ func (n *Node) isClosing() bool {
 // says why not.
 func (n *Node) Ready() error {
 	var err error
-	if n.term.Load() == nil {
+	if n.term.Load() == nil || n.leaving.Load() {
 		err = errors.New(n.whyNotActive())
 	}
 	return errors.Join(err, n.health.check())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,68 +55,82 @@ func TestANodeThatStopsSealsItsSegments(t *testing.T) {
 	require.True(t, listing.Segments[0].Sealed)
 }
 
-// The second node waits, and says who serves; when the first one's session is
-// over it serves itself, and the first one waits.
-func TestAClaimIsLostAndRegained(t *testing.T) {
+// Two nodes share the partitions: each knows whose one is, and the records of
+// both can be read. When the session of one ends, the other takes its partitions,
+// and it has some again later.
+func TestNodesShareThePartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster()
-		first := c.start(t, "n1")
-		topic := first.createTopic(t, "logs", 1)
-		p := first.producer(t)
-		p.produce(topic, 0, newBatch(t, "a"))
-		second := c.prepare(t, "n2").run(t)
-		second.awaitKnowing(t, "n1")
+		first, second := c.start(t, "n1"), c.start(t, "n2")
+		topic := first.createTopic(t, "logs", 8)
+		owners := second.awaitShared(t, topic, "n1", "n2")
+		nodes := map[string]*testNode{"n1": first, "n2": second}
+		for p, owner := range owners {
+			other := nodes[map[string]string{"n1": "n2", "n2": "n1"}[owner]]
+			nodes[owner].producer(t).produce(topic, int32(p), newBatch(t, "a"))
+			refused := other.producer(t)
+			refused.send(topic.GetId(), int32(p), newBatch(t, "a"))
+			e := refused.receive().GetError()
+			require.Equal(t, string(talos.NotOwner), e.GetKind())
+			require.Equal(t, owner+".example:7070", e.GetOwnerAddress())
+			require.True(t, e.GetRetryable())
+			e = other.fetch(t, topic.GetId(), int32(p), 0, 0).GetError()
+			require.Equal(t, owner+".example:7070", e.GetOwnerAddress())
+		}
 
-		e := second.refusal(t)
-		require.Equal(t, string(talos.NotOwner), e.GetKind())
-		require.Equal(t, "n1.example:7070", e.GetOwnerAddress())
-		require.True(t, e.GetRetryable())
-		require.ErrorContains(t, second.Ready(), "n1")
-		metadata, err := second.admin.Metadata(t.Context(), &talosv1.MetadataRequest{Topics: []string{"logs"}})
-		require.NoError(t, err, "any node answers metadata")
-		require.Equal(t, "n1", metadata.GetTopics()[0].GetPartitions()[0].GetOwner())
-		listed, err := second.admin.ListTopics(t.Context(), &talosv1.ListTopicsRequest{})
-		require.NoError(t, err)
-		require.Len(t, listed.GetTopics(), 1)
-
-		first.yieldTo(t, second)
-		acked := second.producer(t).produce(topic, 0, newBatch(t, "b"))
-		require.Equal(t, int64(1), acked.GetBaseOffset())
-		first.awaitKnowing(t, "n2")
-		require.Error(t, first.Ready())
-		p.send(topic.GetId(), 0, newBatch(t, "lost"))
-		require.Equal(t, "n2.example:7070", p.receive().GetError().GetOwnerAddress())
-		require.InDelta(t, 0, first.value(t, "talos_server_open_partitions"), 0)
-
-		second.yieldTo(t, first)
-		require.Equal(t, int64(2), p.produce(topic, 0, newBatch(t, "c")).GetBaseOffset())
-		require.Equal(t, []string{"0 a", "1 b", "2 c"}, first.all(t, topic.GetId(), 0))
+		first.kv.EndSessions()
+		for p := range owners {
+			acked := second.owner(t, nodes, topic, int32(p)).producer(t).produce(topic, int32(p), newBatch(t, "b"))
+			require.Equal(t, int64(1), acked.GetBaseOffset())
+		}
+		first.awaitServing(t)
+		second.awaitShared(t, topic, "n1", "n2")
+		for p := range owners {
+			read := second.owner(t, nodes, topic, int32(p)).all(t, topic.GetId(), int32(p))
+			require.Equal(t, []string{"0 a", "1 b"}, read)
+		}
 	})
 }
 
-// yieldTo ends the node's sessions until the other one has the claim: both try
-// to win it.
-func (n *testNode) yieldTo(t *testing.T, other *testNode) {
+// owners returns each partition's owner, as the node tells it.
+func (n *testNode) owners(t *testing.T, topic *talosv1.Topic) []string {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		if other.term.Load() != nil {
-			return true
-		}
-		n.kv.EndSessions()
-		return false
-	}, patience, time.Millisecond)
+	metadata, err := n.admin.Metadata(t.Context(), &talosv1.MetadataRequest{Topics: []string{topic.GetName()}})
+	require.NoError(t, err)
+	var owners []string
+	for _, p := range metadata.GetTopics()[0].GetPartitions() {
+		owners = append(owners, p.GetOwner())
+	}
+	return owners
 }
 
-// awaitKnowing waits until a node that does not serve knows the active one.
-func (n *testNode) awaitKnowing(t *testing.T, id string) {
+// awaitShared waits until each of the nodes, and nobody else, owns something, and
+// nothing moves.
+func (n *testNode) awaitShared(t *testing.T, topic *talosv1.Topic, nodes ...string) []string {
 	t.Helper()
+	var owners []string
 	require.Eventually(t, func() bool {
-		owner, ok := n.health.owner()
-		return n.term.Load() == nil && ok && owner.ID == id
+		owners = n.owners(t, topic)
+		distinct := slices.Compact(slices.Sorted(slices.Values(owners)))
+		moving := len(n.meta.View().Assignment(idOf(t, topic)).Next)
+		return slices.Equal(nodes, distinct) && moving == 0
 	}, patience, time.Millisecond)
+	return owners
 }
 
-// refusal returns the error that all calls of a node that waits end with.
+// owner waits until the partition has an owner that serves it.
+func (n *testNode) owner(t *testing.T, nodes map[string]*testNode, topic *talosv1.Topic, partition int32) *testNode {
+	t.Helper()
+	var owner *testNode
+	require.Eventually(t, func() bool {
+		owner = nodes[n.owners(t, topic)[partition]]
+		return owner != nil && owner.fetch(t, topic.GetId(), partition, 0, 0).GetError() == nil
+	}, patience, time.Millisecond)
+	return owner
+}
+
+// refusal returns the error that calls end with for which a node must be
+// registered.
 func (n *testNode) refusal(t *testing.T) *talosv1.Error {
 	t.Helper()
 	_, fetched := n.log.Fetch(t.Context(), &talosv1.FetchRequest{})
@@ -130,7 +145,40 @@ func (n *testNode) refusal(t *testing.T) *talosv1.Error {
 	return e
 }
 
-func TestALongPollEndsWithTheClaim(t *testing.T) {
+// Without a registration a node owns nothing and says so; what it knows of the
+// cluster it still tells. Back again, it has its partitions as before.
+func TestANodeThatIsNotRegisteredServesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		n := c.start(t, "n1")
+		topic := n.createTopic(t, "logs", 1)
+		p := n.producer(t)
+		p.produce(topic, 0, newBatch(t, "a"))
+
+		c.away.Store(true)
+		n.kv.EndSessions()
+		require.Eventually(t, func() bool { return n.term.Load() == nil }, patience, time.Millisecond)
+		e := n.refusal(t)
+		require.Equal(t, string(talos.NotServing), e.GetKind())
+		require.Contains(t, e.GetMessage(), "not registered")
+		require.True(t, e.GetRetryable())
+		require.ErrorContains(t, n.Ready(), "not registered")
+		p.send(topic.GetId(), 0, newBatch(t, "lost"))
+		require.Equal(t, string(talos.NotServing), p.receive().GetError().GetKind())
+		listed, err := n.admin.ListTopics(t.Context(), &talosv1.ListTopicsRequest{})
+		require.NoError(t, err)
+		require.Len(t, listed.GetTopics(), 1)
+		require.InDelta(t, 0, n.value(t, "talos_server_open_partitions"), 0)
+
+		c.away.Store(false)
+		n.awaitServing(t)
+		require.Equal(t, int64(1), p.produce(topic, 0, newBatch(t, "b")).GetBaseOffset())
+		require.Equal(t, []string{"0 a", "1 b"}, n.all(t, topic.GetId(), 0))
+		require.InDelta(t, 2, n.value(t, "talos_server_registrations_total"), 0)
+	})
+}
+
+func TestALongPollEndsWithTheRegistration(t *testing.T) {
 	c := newCluster()
 	n := c.start(t, "n1")
 	topic := n.createTopic(t, "logs", 1)
@@ -185,14 +233,26 @@ func TestMetricsOfTwoNodesDoNotMix(t *testing.T) {
 	require.Empty(t, families)
 }
 
+// outside starts a node that can't register.
+func (c *cluster) outside(t *testing.T, id string) *testNode {
+	t.Helper()
+	n := c.prepare(t, id)
+	// Another process has its id, and had it before this one lost it.
+	require.NoError(t, n.meta.Register(t.Context()))
+	other := c.prepare(t, id)
+	t.Cleanup(other.meta.Close)
+	require.NoError(t, other.meta.Register(t.Context()))
+	<-n.meta.Lost()
+	return n.run(t)
+}
+
 func TestHTTPPages(t *testing.T) {
 	c := newCluster()
 	n := c.start(t, "n1")
 	topic := n.createTopic(t, "logs", 1)
 	n.producer(t).produce(topic, 0, newBatch(t, "a"))
 	n.fetch(t, topic.GetId(), 0, 0, 0)
-	waiting := c.prepare(t, "n2").run(t)
-	waiting.awaitKnowing(t, "n1")
+	waiting := c.outside(t, "n2")
 
 	for _, test := range []struct {
 		node *testNode
@@ -208,7 +268,7 @@ func TestHTTPPages(t *testing.T) {
 		{n, "/debug/pprof/goroutine?debug=1", http.StatusOK, "goroutine profile"},
 		{n, "/other", http.StatusNotFound, "not found"},
 		{waiting, "/healthz", http.StatusOK, "ok"},
-		{waiting, "/readyz", http.StatusServiceUnavailable, "the active node is n1"},
+		{waiting, "/readyz", http.StatusServiceUnavailable, "not registered"},
 	} {
 		t.Run(test.node.cfg.NodeID+test.path, func(t *testing.T) {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://node"+test.path, nil)
@@ -240,8 +300,7 @@ func TestReadinessFollowsTheStore(t *testing.T) {
 func TestGRPCHealthTellsWhetherTheNodeServes(t *testing.T) {
 	c := newCluster()
 	first := c.start(t, "n1")
-	second := c.prepare(t, "n2").run(t)
-	second.awaitKnowing(t, "n1")
+	second := c.outside(t, "n2")
 	for _, service := range []string{"", "talos.v1.Log", "talos.v1.Admin"} {
 		for n, want := range map[*testNode]grpc_health_v1.HealthCheckResponse_ServingStatus{
 			first:  grpc_health_v1.HealthCheckResponse_SERVING,

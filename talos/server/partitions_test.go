@@ -120,7 +120,9 @@ func TestOpeningIsBoundedAndOncePerPartition(t *testing.T) {
 	n := c.start(t, "n1")
 	topic := n.createTopic(t, "logs", partitions)
 	for range 3 {
-		n.term.Load().partitions.openAll(talos.Topic{ID: idOf(t, topic), Partitions: partitions})
+		for number := range int32(partitions) {
+			n.term.Load().partitions.find(talos.PartitionID{Topic: idOf(t, topic), Number: number})
+		}
 	}
 	require.Eventually(t, func() bool { inside, _ := gate.count(); return inside == maxOpening }, patience, time.Millisecond)
 	close(hold)
@@ -240,12 +242,12 @@ func TestALogThatEndsWhileItsTopicIsAlteredIsNotOpen(t *testing.T) {
 	n := newCluster().start(t, "n1")
 	created := n.createTopic(t, "logs", 1)
 	term, id := n.term.Load(), talos.PartitionID{Topic: idOf(t, created)}
-	topic, err := term.partitions.topics.topicOf(id)
-	require.NoError(t, err)
+	topic, known := term.view.TopicOf(id.Topic)
+	require.True(t, known)
 	require.NoError(t, term.partitions.closeTopic(t.Context(), topic.ID))
 
 	var p *partitions
-	p = newPartitions(t.Context(), term.partitions.topics, func(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error) {
+	p = newPartitions(t.Context(), func(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error) {
 		log, err := term.partitions.open(ctx, topic, number)
 		if err != nil {
 			return nil, err

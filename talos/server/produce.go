@@ -152,7 +152,7 @@ func (p *produceStream) take(ctx context.Context, request *talosv1.ProduceReques
 	lane := talos.PartitionID{Number: request.GetPartition()}
 	copy(lane.Topic[:], request.GetTopicId())
 	a := p.answers.expect(request.GetId(), lane)
-	log, err := p.admit(request)
+	t, err := p.admit(request)
 	if err != nil {
 		p.complete(a, size, received, partition.Appended{}, err)
 		return nil
@@ -166,20 +166,35 @@ func (p *produceStream) take(ctx context.Context, request *talosv1.ProduceReques
 	}
 	p.node.metrics.waitingBatches.Inc()
 	p.node.metrics.requestBytes.Add(int64(size))
-	log.Append(request.GetBatch(), func(appended partition.Appended, err error) {
+	done := func(appended partition.Appended, err error) {
 		p.node.metrics.waitingBatches.Dec()
 		p.node.metrics.requestBytes.Add(-int64(size))
 		p.node.produceBytes.Release(int64(size))
 		p.bytes.Release(int64(size))
 		p.complete(a, size, received, appended, err)
+	}
+	t.partitions.withLog(lane, func(f found) {
+		err := f.err
+		if err == nil {
+			err = checkEpoch(f.log, request.GetEpoch())
+		}
+		if err != nil {
+			done(partition.Appended{}, err)
+			return
+		}
+		f.log.Append(request.GetBatch(), func(appended partition.Appended, err error) {
+			if err == nil {
+				f.counted.add(size)
+			}
+			done(appended, err)
+		})
 	})
 	return nil
 }
 
-// admit finds the log that the request is for, and checks the batch.
-func (p *produceStream) admit(request *talosv1.ProduceRequest) (*partition.Log, error) {
-	topic, err := topicID(request.GetTopicId())
-	if err != nil {
+// admit checks the batch, and that the node may own partitions.
+func (p *produceStream) admit(request *talosv1.ProduceRequest) (*term, error) {
+	if _, err := topicID(request.GetTopicId()); err != nil {
 		return nil, err
 	}
 	t, err := p.node.serving()
@@ -191,11 +206,7 @@ func (p *produceStream) admit(request *talosv1.ProduceRequest) (*partition.Log, 
 	if _, err := batch.Check(request.GetBatch(), p.node.cfg.Limits.BatchBytes()); err != nil {
 		return nil, err
 	}
-	found := t.partitions.find(talos.PartitionID{Topic: topic, Number: request.GetPartition()})
-	if found.err != nil {
-		return nil, found.err
-	}
-	return found.log, checkEpoch(found.log, request.GetEpoch())
+	return t, nil
 }
 
 // complete is called from the log's own goroutine, too: it does not block.

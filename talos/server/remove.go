@@ -13,9 +13,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// removeDeleted removes the data of all topics that were deleted, also by an
-// earlier term or another node.
+// removeDeleted removes the data of all topics that were deleted, if this node is
+// the scheduler: so one does it.
 func (t *term) removeDeleted(ctx context.Context) error {
+	if t.view.Scheduler() != t.node.cfg.NodeID {
+		return nil
+	}
 	topics, err := t.node.cfg.Meta.Deleted(ctx)
 	if err != nil {
 		return err
@@ -34,9 +37,6 @@ func (t *term) removeDeleted(ctx context.Context) error {
 // after all are done, and each may be repeated. The tombstone goes first and
 // comes off last, so that the store alone says that the data may go.
 func (t *term) removeTopic(ctx context.Context, topic talos.Topic) error {
-	if err := t.strike(ctx, topic); err != nil {
-		return err
-	}
 	if err := t.partitions.closeTopic(ctx, topic.ID); err != nil {
 		// What is not sealed goes all the same.
 		t.node.cfg.Logger.Warn("partitions of a deleted topic were not closed in good order", "topic", string(topic.Name), "error", err)
@@ -55,18 +55,6 @@ func (t *term) removeTopic(ctx context.Context, topic talos.Topic) error {
 		return err
 	}
 	t.node.cfg.Logger.Info("data of a deleted topic removed", "topic", string(topic.Name), "id", topic.ID.String())
-	return nil
-}
-
-// strike takes a topic out of the directory, which may still have it if another
-// node deleted it.
-func (t *term) strike(ctx context.Context, topic talos.Topic) error {
-	giveBack, err := t.take(ctx)
-	if err != nil {
-		return err
-	}
-	defer giveBack()
-	t.topics.remove(topic)
 	return nil
 }
 

@@ -6,22 +6,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/talos-log/talos/coordinator"
 	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/talos"
 )
 
-// term is the time from one claim to its loss or to the node's end, and all that
-// belongs to it. Another term begins with nothing of it.
+// term is the time from one registration to its loss or to the node's end, and all
+// that belongs to it. Another term begins with nothing of it.
 type term struct {
 	node       *Node
-	topics     *directory
+	view       *coordinator.View
 	partitions *partitions
-	// turn holds one token while somebody changes topics or loads the directory,
-	// so that what the coordinator says and what the directory holds change
-	// together.
+	// turn holds one token while somebody changes topics.
 	turn chan struct{}
-	// refreshNow and removeNow have room for one signal each.
-	refreshNow, removeNow chan struct{}
+	// removeNow has room for one signal.
+	removeNow chan struct{}
 
 	// ctx ends when the term does.
 	ctx     context.Context
@@ -29,35 +28,86 @@ type term struct {
 	workers sync.WaitGroup
 }
 
-// reloadInterval is how often the directory is loaded anew though nothing asks
-// for it: a node that has lost its claim without knowing may have changed topics.
-const reloadInterval = 30 * time.Second
+// removeInterval is how often the scheduler's node looks for data of deleted topics
+// though nothing tells of any: another node may have left some.
+const removeInterval = 30 * time.Second
 
-// newTerm loads the topics and starts what a term needs.
-func newTerm(ctx context.Context, node *Node) (*term, error) {
-	t := &term{
-		node: node, topics: newDirectory(), turn: make(chan struct{}, 1),
-		refreshNow: make(chan struct{}, 1), removeNow: make(chan struct{}, 1),
-	}
-	if err := t.refresh(ctx); err != nil {
-		return nil, err
-	}
+// newTerm starts what a term needs.
+func newTerm(ctx context.Context, node *Node) *term {
+	t := &term{node: node, view: node.cfg.Meta.View(), turn: make(chan struct{}, 1), removeNow: make(chan struct{}, 1)}
 	t.ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
-	t.partitions = newPartitions(t.ctx, t.topics, t.open, node)
-	t.workers.Go(func() { t.repeat("load topics", t.refreshNow, t.refresh) })
+	t.partitions = newPartitions(t.ctx, t.open, node)
+	f := t.view.Follow()
+	t.workers.Go(func() {
+		defer f.Close()
+		t.follow(f)
+	})
 	t.workers.Go(func() { t.repeat("remove deleted topics", t.removeNow, t.removeDeleted) })
-	signal(t.removeNow)
-	return t, nil
+	t.workers.Go(func() { node.cfg.Meta.Schedule(t.ctx) })
+	t.workers.Go(func() { t.reportLoads() })
+	return t
 }
 
-// end stops everything of the term. The partitions are handed over in good
-// order until ctx ends; one that has ended already drops them.
+// end stops everything of the term. The partitions are closed in good order until
+// ctx ends; one that has ended already drops them.
 func (t *term) end(ctx context.Context) error {
 	t.stop()
 	t.workers.Wait()
 	// The last turn: a change under way ends first, no other begins.
 	t.turn <- struct{}{}
 	return t.partitions.close(ctx)
+}
+
+// follow makes the partitions what the view says, whenever that changes.
+func (t *term) follow(f *coordinator.Follower) {
+	retry := time.NewTimer(time.Hour)
+	retry.Stop()
+	defer retry.Stop()
+	var again coordinator.Changes // what failed
+	planned := false              // by this node, when last looked
+	for failures := 0; ; {
+		changes := coordinator.Changes{}
+		select {
+		case <-t.ctx.Done():
+			return
+		case <-f.Wake():
+			changes = f.Take()
+		case <-retry.C:
+			changes, again = again, coordinator.Changes{}
+		}
+		if plans := t.view.Scheduler() == t.node.cfg.NodeID; plans != planned {
+			planned = plans
+			signal(t.removeNow)
+		}
+		err := t.node.guard("follow the cluster's view", func() error { return t.apply(changes) })
+		t.node.health.observe(err)
+		if err == nil || t.ctx.Err() != nil {
+			failures = 0
+			continue
+		}
+		t.node.cfg.Logger.Warn("partitions don't follow the cluster's view yet, trying again", "error", err)
+		again.Add(changes)
+		retry.Reset(backoff(failures, minRetry, maxRetry))
+		failures++
+	}
+}
+
+// apply follows some changes.
+func (t *term) apply(changes coordinator.Changes) error {
+	if changes.All {
+		signal(t.removeNow)
+		return t.partitions.reconcileAll(t.ctx)
+	}
+	var first error
+	for id := range changes.Topics {
+		if _, exists := t.view.TopicOf(id); !exists {
+			signal(t.removeNow)
+		}
+		if err := t.partitions.reconcile(t.ctx, id); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 func (t *term) open(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error) {
@@ -73,9 +123,6 @@ func (t *term) open(ctx context.Context, topic talos.Topic, number int32) (*part
 		})
 		return err
 	})
-	if talos.KindOf(err) == talos.UnknownTopic {
-		signal(t.refreshNow)
-	}
 	return log, err
 }
 
@@ -89,30 +136,10 @@ func (t *term) take(ctx context.Context) (giveBack func(), err error) {
 	}
 }
 
-// refresh loads the directory from the coordinator.
-func (t *term) refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	giveBack, err := t.take(ctx)
-	if err != nil {
-		return err
-	}
-	defer giveBack()
-	topics, err := t.node.cfg.Meta.Topics(ctx)
-	if err != nil {
-		return err
-	}
-	t.topics.replace(topics)
-	if t.partitions == nil {
-		return nil
-	}
-	return t.partitions.configure(ctx, topics...)
-}
-
-// repeat runs f at each signal of now, at least every reloadInterval, and sooner
+// repeat runs f at each signal of now, at least every removeInterval, and sooner
 // again after a failure.
 func (t *term) repeat(work string, now <-chan struct{}, f func(context.Context) error) {
-	timer := time.NewTimer(reloadInterval)
+	timer := time.NewTimer(removeInterval)
 	defer timer.Stop()
 	for failures := 0; ; {
 		select {
@@ -128,7 +155,7 @@ func (t *term) repeat(work string, now <-chan struct{}, f func(context.Context) 
 			return
 		case err == nil:
 			failures = 0
-			timer.Reset(reloadInterval)
+			timer.Reset(removeInterval)
 		default:
 			t.node.cfg.Logger.Warn("background work failed, trying again", "work", work, "error", err)
 			timer.Reset(backoff(failures, minRetry, maxRetry))

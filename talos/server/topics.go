@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/talos-log/talos/storage"
@@ -31,7 +32,7 @@ func (t *term) change(ctx context.Context, f func(context.Context) error) error 
 // is, a manifest without a topic is a file that nobody misses.
 func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 	err := t.change(ctx, func(ctx context.Context) error {
-		if _, taken := t.topics.named(topic.Name); taken {
+		if _, taken := t.view.Topic(topic.Name); taken {
 			return &talos.Error{Kind: talos.TopicExists, Op: "server.CreateTopic", Subject: string(topic.Name)}
 		}
 		if err := t.mayHave("server.CreateTopic", topic.Name, 1, topic.Partitions); err != nil {
@@ -42,24 +43,16 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 			return storeError("server.CreateTopic", topic, err)
 		}
 		err := t.settle(ctx, func() error { return t.node.cfg.Meta.CreateTopic(ctx, topic) })
-		if err == nil {
-			t.topics.add(topic)
-			return nil
-		}
-		if isUncertain(err) {
-			// The topic may exist now: its manifest stays, and refresh will tell.
-			signal(t.refreshNow)
+		if err == nil || isUncertain(err) {
+			// Or it may exist now: then its manifest stays.
 			return err
-		}
-		if errors.Is(err, talos.TopicExists) {
-			signal(t.refreshNow)
 		}
 		return errors.Join(err, removeManifests(ctx, t.node.cfg.Store, topic.ID))
 	})
 	if err != nil {
 		return err
 	}
-	t.partitions.openAll(topic)
+	t.awaitPlaced(ctx, topic.ID)
 	t.node.cfg.Logger.Info("topic created", "topic", string(topic.Name), "id", topic.ID.String(), "partitions", topic.Partitions)
 	return nil
 }
@@ -68,7 +61,7 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 // and partitions.
 func (t *term) mayHave(op string, name talos.TopicName, moreTopics int, morePartitions int32) error {
 	capacity := t.node.cfg.Capacity
-	topics, partitions := t.topics.count()
+	topics, partitions := t.view.Count()
 	refusal := &talos.Error{Kind: talos.LimitReached, Op: op, Subject: string(name)}
 	switch {
 	case topics+moreTopics > capacity.Topics:
@@ -104,18 +97,17 @@ func (t *term) alterTopic(ctx context.Context, name talos.TopicName, change talo
 			return err
 		})
 		if err != nil {
-			signal(t.refreshNow)
 			return err
 		}
-		t.topics.add(altered)
 		t.node.cfg.Logger.Info("topic altered", "topic", string(name), "id", altered.ID.String(), "partitions", altered.Partitions)
-		// Also if nothing changed: the call before may have ended half way.
+		// Also if nothing changed: the call before may have ended half way. The
+		// partitions of other nodes follow by themselves.
 		return t.partitions.configure(ctx, altered)
 	})
 	if err != nil {
 		return talos.Topic{}, err
 	}
-	t.partitions.openAll(altered)
+	t.awaitPlaced(ctx, altered.ID)
 	return altered, nil
 }
 
@@ -135,7 +127,7 @@ func (t *term) rewriteManifest(ctx context.Context, topic talos.Topic) error {
 // deleteTopic ends a topic; its data is removed in the background.
 func (t *term) deleteTopic(ctx context.Context, name talos.TopicName) error {
 	return t.change(ctx, func(ctx context.Context) error {
-		topic, _ := t.topics.named(name)
+		topic, _ := t.view.Topic(name)
 		uncertain := false
 		err := t.settle(ctx, func() error {
 			deleted, err := t.node.cfg.Meta.DeleteTopic(ctx, name)
@@ -148,18 +140,36 @@ func (t *term) deleteTopic(ctx context.Context, name talos.TopicName) error {
 			}
 			return err
 		})
-		if isUncertain(err) {
-			signal(t.refreshNow)
-			signal(t.removeNow)
-		}
 		if err != nil {
 			return err
 		}
-		t.topics.remove(topic)
-		signal(t.removeNow)
 		t.node.cfg.Logger.Info("topic deleted", "topic", string(name), "id", topic.ID.String())
 		return nil
 	})
+}
+
+// placeTime is how long the maker of a topic waits until all its partitions have
+// owners, so that it can be used at once.
+const placeTime = 2 * time.Second
+
+func (t *term) awaitPlaced(ctx context.Context, id talos.TopicID) {
+	ctx, cancel := context.WithTimeout(ctx, placeTime)
+	defer cancel()
+	for {
+		moved := t.view.Moved()
+		topic, ok := t.view.TopicOf(id)
+		owners := t.view.Assignment(id).Owners
+		if !ok || len(owners) >= int(topic.Partitions) && !slices.Contains(owners, "") {
+			return
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return // it is made, and will be placed
+		case <-t.ctx.Done():
+			return
+		}
+	}
 }
 
 // settle repeats f while the coordinator can't be used, until ctx ends.

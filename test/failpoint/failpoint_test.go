@@ -1,10 +1,12 @@
 package failpoint_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/coordinator"
@@ -148,10 +150,20 @@ func TestTheRecordIsLeftAsThePointSays(t *testing.T) {
 				meta, err := coordinator.Open(t.Context(), kv, coordinator.Node{ID: "n", Address: "h:1"}, slog.New(slog.DiscardHandler))
 				require.NoError(t, err)
 				t.Cleanup(meta.Close)
-				require.NoError(t, meta.Claim(t.Context()))
+				require.NoError(t, meta.Register(t.Context()))
 				return meta
 			}
-			require.NoError(t, open(kv).CreateTopic(t.Context(), topic))
+			first := open(kv)
+			require.NoError(t, first.CreateTopic(t.Context(), topic))
+			planning, stop := context.WithCancel(t.Context())
+			planned := make(chan struct{})
+			go func() {
+				defer close(planned)
+				first.Schedule(planning)
+			}()
+			require.Eventually(t, func() bool { return first.View().Owner(id).Owner == "n" }, 30*time.Second, time.Millisecond)
+			stop()
+			<-planned
 			sprang := until(t, text, func(trap *failpoint.Trap) {
 				record := open(failpoint.KV(kv, trap)).Record(id)
 				old, err := record.Raise(t.Context())

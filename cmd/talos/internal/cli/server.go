@@ -16,11 +16,12 @@ func newServer(p program) *cobra.Command {
 		Short: "Run a node over an etcd cluster and a store",
 		Long: `Run a node over an etcd cluster and a store that all nodes see.
 
-One node is active and owns all partitions. Every further node over the same
-etcd waits as a standby: it answers clients with the active node's address, and
-takes over when that one ends.
+All nodes over the same etcd and store are one cluster: each owns some of the
+partitions, and tells clients who owns the others. When one is gone the others
+take its partitions over.
 
-On SIGINT (Ctrl-C) and SIGTERM the node hands its partitions over and ends with 0,
+On SIGINT (Ctrl-C) and SIGTERM the node gives its partitions to the others, one by
+one, or closes them if it is the only one or is to be restarted, and ends with 0,
 within --drain-timeout; a second signal ends it at once. It logs to standard
 error.
 

@@ -45,7 +45,7 @@ type Etcd struct {
 	Endpoints    []string      `yaml:"endpoints" flag:"etcd" arg:"HOST:PORT,..." example:"[etcd1.example:2379, etcd2.example:2379, etcd3.example:2379]" doc:"etcd's members (needed)"`
 	Prefix       string        `yaml:"prefix" flag:"etcd-prefix" arg:"PREFIX" example:"/team-a" doc:"put before each key, so that several clusters can share an etcd"`
 	DialTimeout  time.Duration `yaml:"dial_timeout" flag:"etcd-dial-timeout" arg:"DURATION" doc:"how long the start waits for etcd"`
-	SessionTTL   time.Duration `yaml:"session_ttl" flag:"session-ttl" arg:"DURATION" doc:"how long a node that says nothing stays the active one, in whole seconds from 1s on; etcd may make it 2s"`
+	SessionTTL   time.Duration `yaml:"session_ttl" flag:"session-ttl" arg:"DURATION" doc:"how long a node that says nothing keeps its partitions, in whole seconds from 1s on; etcd may make it 2s"`
 	User         string        `yaml:"user" flag:"etcd-user" arg:"NAME" example:"talos" doc:"etcd's user, if it has authentication on"`
 	Password     string        `yaml:"password" secret:"true" doc:"the user's password; better kept in a file"`
 	PasswordFile string        `yaml:"password_file" flag:"etcd-password-file" arg:"FILE" example:"/etc/talos/etcd-password" doc:"file of the user's password; mode 0600 or 0640"`

@@ -7,13 +7,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/coordinator/embedded"
 	"github.com/talos-log/talos/coordinator/etcd"
+	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 	"go.uber.org/goleak"
 )
@@ -66,50 +68,60 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	}
 }
 
-// Over one etcd, a second node waits until the first one ends, and then serves
-// what that one wrote.
-func TestSecondNodeIsAStandby(t *testing.T) {
+// Over one etcd and one folder, nodes share the partitions; one that ends gives its
+// own to the other.
+func TestNodesOverOneEtcdShareThePartitions(t *testing.T) {
 	server, err := embedded.Start(t.Context(), filepath.Join(t.TempDir(), "etcd"), nowhere)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Close()) }()
 	backing := External(filepath.Join(t.TempDir(), "store"), etcd.Config{Endpoints: []string{server.Endpoint()}})
 
-	_, stopFirst := start(t, Config{Backing: backing, Listen: "127.0.0.1:0"})
-
-	log := make(chan string, 100)
-	served := make(chan Addresses, 1)
-	ended := make(chan error, 1)
-	ctx, stopSecond := context.WithCancel(t.Context())
-	defer stopSecond()
-	go func() {
-		ended <- Run(ctx, Config{
-			Backing: backing, Listen: "127.0.0.1:0",
-			Logger:  slog.New(slog.NewTextHandler(lines(log), nil)),
-			Started: func(at Addresses) { served <- at },
-		})
-	}()
-	for line := range log {
-		if strings.Contains(line, "waiting for another node") {
-			break
-		}
+	first, stopFirst := start(t, Config{Backing: backing, Listen: "127.0.0.1:0"})
+	second, stopSecond := start(t, Config{Backing: backing, Listen: "127.0.0.1:0"})
+	defer func() { require.NoError(t, stopSecond()) }()
+	client, err := sdk.Dial(second.RPC)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, client.Close()) }()
+	_, err = client.CreateTopic(t.Context(), "logs", 8, talos.TopicConfig{})
+	require.NoError(t, err)
+	producer, err := client.NewProducer(t.Context(), "logs")
+	require.NoError(t, err)
+	for i := range 100 {
+		require.NoError(t, producer.Send(t.Context(), int32(i%8), talos.Record{Value: []byte("a")}, nil))
 	}
-	require.Empty(t, served, "it does not serve while the first one does")
+	require.NoError(t, producer.Flush(t.Context()))
+	ownersAre(t, client, first.RPC, second.RPC)
 
 	require.NoError(t, stopFirst())
-	<-served
-	stopSecond()
-	require.NoError(t, <-ended)
+	ownersAre(t, client, second.RPC)
+	for i := range 100 {
+		require.NoError(t, producer.Send(t.Context(), int32(i%8), talos.Record{Value: []byte("b")}, nil))
+	}
+	require.NoError(t, producer.Close(t.Context()))
+	offsets, err := client.Offsets(t.Context(), "logs")
+	require.NoError(t, err)
+	records := talos.Offset(0)
+	for _, o := range offsets {
+		require.NoError(t, o.Err)
+		records += o.Range.End
+	}
+	require.Equal(t, talos.Offset(200), records)
 }
 
-// lines is a writer that hands on what it gets, as long as there is room.
-type lines chan string
-
-func (l lines) Write(p []byte) (int, error) {
-	select {
-	case l <- string(p):
-	default:
-	}
-	return len(p), nil
+// ownersAre waits until exactly these addresses own the partitions.
+func ownersAre(t *testing.T, client *sdk.Client, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	require.Eventually(t, func() bool {
+		d, err := client.Describe(t.Context(), "logs")
+		require.NoError(t, err)
+		var owners []string
+		for _, p := range d.Partitions {
+			owners = append(owners, p.Address)
+		}
+		slices.Sort(owners)
+		return slices.Equal(want, slices.Compact(owners))
+	}, 30*time.Second, 5*time.Millisecond)
 }
 
 func TestRunUndoesWhatItOpened(t *testing.T) {

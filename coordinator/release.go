@@ -1,0 +1,50 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/talos-log/talos/talos"
+)
+
+// Release hands partitions of a topic over to where they should go, after this
+// node has closed them: all that still is this node's, and has a next owner, is
+// the next owner's from then on, also in this node's view. It may be called again
+// after an error.
+func (m *Meta) Release(ctx context.Context, topic talos.TopicID, partitions []int32) error {
+	const op = "coordinator.Release"
+	return m.race(func() (bool, error) {
+		registered, ok := m.condition()
+		if !ok {
+			return false, &talos.Error{Kind: talos.NotOwner, Op: op, Subject: topic.String(), Detail: "this node is not registered"}
+		}
+		e, err := m.load(ctx, assignmentKey(topic))
+		if err != nil {
+			return false, fmt.Errorf("%s %s: %w", op, topic, err)
+		}
+		now, err := decodeAssignment(e)
+		if err != nil {
+			return false, err
+		}
+		next, changed := now.clone(0), false
+		for _, p := range partitions {
+			to, moves := now.Next[p]
+			if moves && now.Owner(p) == m.node.ID {
+				next.Owners[p], changed = to.To, true
+				delete(next.Next, p)
+			}
+		}
+		if !changed {
+			return true, nil
+		}
+		put, err := next.put(topic)
+		if err != nil {
+			return false, err
+		}
+		applied, err := m.change(ctx, []Cond{registered, {Key: e.Key, Revision: e.Revision}}, []Op{put})
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w", op, topic, err)
+		}
+		return applied, err
+	})
+}
