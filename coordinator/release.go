@@ -18,11 +18,9 @@ func (m *Meta) Release(ctx context.Context, topic talos.TopicID, partitions []in
 		if !ok {
 			return false, &talos.Error{Kind: talos.NotOwner, Op: op, Subject: topic.String(), Detail: "this node is not registered"}
 		}
-		e, err := m.load(ctx, assignmentKey(topic))
-		if err != nil {
-			return false, fmt.Errorf("%s %s: %w", op, topic, err)
-		}
-		now, err := decodeAssignment(e)
+		// With a look at the registration, which may have ended without this node's
+		// knowing: its condition would fail over and over.
+		now, err := m.loadAssignment(ctx, op, topic, registered)
 		if err != nil {
 			return false, err
 		}
@@ -41,7 +39,7 @@ func (m *Meta) Release(ctx context.Context, topic talos.TopicID, partitions []in
 		if err != nil {
 			return false, err
 		}
-		applied, err := m.change(ctx, []Cond{registered, {Key: e.Key, Revision: e.Revision}}, []Op{put})
+		applied, err := m.change(ctx, []Cond{registered, {Key: assignmentKey(topic), Revision: now.Revision}}, []Op{put})
 		if err != nil {
 			err = fmt.Errorf("%s %s: %w", op, topic, err)
 		}
