@@ -111,9 +111,13 @@ func (s *Store) Close() error {
 	return s.names.Close()
 }
 
-// Traits says that bytes reach every replica in order, and that a file has one block.
+// Traits says that bytes reach every replica in order, and that a file has one
+// block. A DataNode has a checksum for each chunk, and writes that and the bytes
+// anew, one after the other, when something is added to a chunk. If it dies in
+// between, it takes the chunk off its replica when it is started again. Should all
+// DataNodes have been started again, the shortest replica is what a recovery leaves.
 func (s *Store) Traits() storage.Traits {
-	return storage.Traits{IdleClose: idleClose, SegmentBytes: s.blockBytes, OrderedTail: true}
+	return storage.Traits{IdleClose: idleClose, SegmentBytes: s.blockBytes, OrderedTail: true, Chunk: datanode.ChunkBytes}
 }
 
 func (s *Store) path(id storage.ID) string   { return path.Join(s.root, id.Folder, id.Name) }

@@ -117,7 +117,7 @@ func (l *Log) tryStart() error {
 	}
 	l.producers.expire(time.Now(), l.acked)
 	at := segment.Meta{Base: l.acked, Next: l.acked, Acked: l.acked, Time: l.ackedTime()}
-	writer, bytes, err := segment.NewWriter(head, l.producers.snapshot(l.acked), at)
+	writer, bytes, err := segment.NewWriter(head, l.producers.snapshot(l.acked), at, l.traits.Chunk)
 	if err != nil {
 		return fatalError{&talos.Error{Kind: talos.Internal, Op: "partition.startSegment", Subject: l.id.String(), Cause: err}}
 	}

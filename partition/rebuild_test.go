@@ -40,7 +40,7 @@ func (r *rig) orphan(name, previous talos.SegmentName) {
 	r.t.Helper()
 	_, head, err := segment.NewWriter(segment.Header{
 		Cluster: "c", Topic: r.topic.ID, TopicName: r.topic.Name, Name: name, Previous: previous, Window: window,
-	}, nil, segment.Meta{Base: name.Base, Next: name.Base, Acked: name.Base})
+	}, nil, segment.Meta{Base: name.Base, Next: name.Base, Acked: name.Base}, 0)
 	require.NoError(r.t, err)
 	a, err := r.store.Create(r.t.Context(), storage.ID{Folder: r.id().String(), Name: name.String()}, head, talos.Sync)
 	require.NoError(r.t, err)

@@ -130,6 +130,12 @@ type Traits struct {
 	// SegmentBytes is the length beyond which a segment can't grow; it must be
 	// sealed some way before. 0 means that there is no such length.
 	SegmentBytes int64
+	// Chunk says that the bytes of an append are stored in whole only with the chunk
+	// that they lie in, of so many bytes: one that is cut short by a crash of the
+	// whole store may take those with it that were in its first chunk before. So an
+	// append behind which another one follows must end on a multiple of Chunk, and so
+	// must the head. 0 means that this store has no chunks.
+	Chunk int64
 	// OrderedTail is true if bytes become durable in the order of the appends, so
 	// that only the last frame of an unsealed segment can be torn. Without it, any
 	// append in flight at a crash may be.

@@ -40,7 +40,7 @@ func content(t *testing.T, n talos.SegmentName, records int, sealed bool) (all [
 	at := segment.Meta{Base: n.Base, Next: n.Base, Acked: n.Base, Time: 1}
 	w, head, err := segment.NewWriter(segment.Header{
 		Cluster: "c", Topic: topic, TopicName: "logs", Partition: 3, Name: n, Created: time.UnixMilli(1), Window: 1 << 20,
-	}, nil, at)
+	}, nil, at, 0)
 	require.NoError(t, err)
 	all = head
 	ends = append(ends, len(all))

@@ -12,7 +12,9 @@ import (
 // A segment that ends anywhere is loaded up to the last whole frame: a crash
 // may cut it at any byte, on every store.
 func TestEveryCut(t *testing.T) {
-	for name, o := range map[string]*owner{"open": small(t, wideOpen), "sealed": sealed(t)} {
+	for name, o := range map[string]*owner{
+		"open": small(t, wideOpen), "sealed": sealed(t), "chunks": smallIn(t, wideOpen, 100), "sealed chunks": sealedIn(t, 128),
+	} {
 		for _, ordered := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/ordered=%t", name, ordered), func(t *testing.T) {
 				for cut := o.written[0].end; cut <= int64(len(o.bytes)); cut++ {
@@ -51,7 +53,7 @@ func TestRandomSegments(t *testing.T) {
 
 // random draws a segment without a footer.
 func random(t *rapid.T) *owner {
-	o := newOwner(t, testHeader(wideOpen))
+	o := newOwnerIn(t, testHeader(wideOpen), rapid.Int64Range(0, 600).Draw(t, "chunk"))
 	value := rapid.StringN(0, 40, 400)
 	frame := rapid.SliceOfN(rapid.SliceOfN(value, 1, 4), 1, 4)
 	for _, op := range rapid.SliceOfN(rapid.IntRange(0, 9), 0, 30).Draw(t, "ops") {

@@ -29,6 +29,7 @@ const (
 	TypeData       uint8 = 2
 	TypeCheckpoint uint8 = 3
 	TypeFooter     uint8 = 4
+	TypePadding    uint8 = 5
 )
 
 // mustUnderstandFrame is the flag by which a reader that does not know a

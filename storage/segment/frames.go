@@ -104,7 +104,7 @@ func (h frameHeader) checkSize() error {
 
 // checkKnown refuses what this version must understand and does not.
 func (h frameHeader) checkKnown() error {
-	known := h.frameType >= TypeHeader && h.frameType <= TypeFooter
+	known := h.frameType >= TypeHeader && h.frameType <= TypePadding
 	switch {
 	case !known && h.flags&mustUnderstandFrame != 0:
 		return newerAt(h.pos, "frame type %d must be understood and is not known", h.frameType)

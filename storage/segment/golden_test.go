@@ -16,8 +16,13 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files of the newest 
 
 // The bytes of a version never change: what a node wrote must stay readable.
 func TestGolden(t *testing.T) {
-	path := filepath.Join("testdata", "v1.segment")
-	o := sealed(t)
+	for name, chunk := range map[string]int64{"v1.segment": 0, "v1-chunks.segment": 512} {
+		t.Run(name, func(t *testing.T) { requireGolden(t, filepath.Join("testdata", name), sealedIn(t, chunk)) })
+	}
+}
+
+func requireGolden(t *testing.T, path string, o *owner) {
+	t.Helper()
 	if *rewrite {
 		require.NoError(t, os.WriteFile(path, o.bytes, 0o644))
 	}

@@ -81,13 +81,16 @@ type written struct {
 	producers []Producer
 }
 
-func newOwner(t require.TestingT, h Header) *owner {
+func newOwner(t require.TestingT, h Header) *owner { return newOwnerIn(t, h, 0) }
+
+// newOwnerIn writes to a store with chunks.
+func newOwnerIn(t require.TestingT, h Header, chunk int64) *owner {
 	o := &owner{t: t, meta: Meta{Base: h.Name.Base, Next: h.Name.Base, Acked: h.Name.Base, Time: testTime}, producers: earlier()}
-	w, head, err := newWriter(h, o.producers, o.meta, testSalt)
+	w, head, err := newWriter(h, o.producers, o.meta, chunk, testSalt)
 	require.NoError(t, err)
 	o.w = w
 	o.wrote(TypeHeader, head, nil)
-	o.acked = 1
+	o.acked = len(o.written)
 	return o
 }
 
@@ -95,9 +98,19 @@ func (o *owner) wrote(frameType uint8, frame, batches []byte) {
 	pos := int64(len(o.bytes))
 	o.bytes = append(o.bytes, frame...)
 	require.Equal(o.t, o.w.Size(), int64(len(o.bytes)))
-	o.written = append(o.written, written{
+	one := written{
 		frameType: frameType, pos: pos, end: o.w.Size(), Meta: o.meta, batches: batches, producers: clone(o.producers),
-	})
+	}
+	h, ok := parseFrameHeader(frame)
+	require.True(o.t, ok)
+	if h.end() == one.end {
+		o.written = append(o.written, one)
+		return
+	}
+	padding := one
+	one.end, padding.pos = h.end(), h.end()
+	padding.frameType, padding.Base, padding.batches = TypePadding, one.Next, nil
+	o.written = append(o.written, one, padding)
 }
 
 // data writes one frame with a batch for each list of values.
@@ -262,8 +275,10 @@ func requireNewer(t require.TestingT, err error, pos int64) {
 }
 
 // small is a segment with everything in it; acknowledgements lag by one frame.
-func small(t require.TestingT, window int64) *owner {
-	o := newOwner(t, testHeader(window))
+func small(t require.TestingT, window int64) *owner { return smallIn(t, window, 0) }
+
+func smallIn(t require.TestingT, window, chunk int64) *owner {
+	o := newOwnerIn(t, testHeader(window), chunk)
 	for i := range 3 {
 		o.data([]string{fmt.Sprintf("value %d", i), "x"}, []string{"a second batch"})
 		o.ack(1)
@@ -277,8 +292,10 @@ func small(t require.TestingT, window int64) *owner {
 	return o
 }
 
-func sealed(t require.TestingT) *owner {
-	o := small(t, wideOpen)
+func sealed(t require.TestingT) *owner { return sealedIn(t, 0) }
+
+func sealedIn(t require.TestingT, chunk int64) *owner {
+	o := smallIn(t, wideOpen, chunk)
 	o.ack(0)
 	o.footer()
 	return o

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/talos-log/talos/talos"
 )
@@ -14,13 +15,16 @@ const CheckpointBytes = 4 << 20
 
 // Writer is the state of one segment while it is written. It does no I/O:
 // whoever owns it appends each frame that it returns to the segment, in order
-// and completely. It is owned by one goroutine.
+// and completely. A frame may have a padding frame behind it, which goes with it.
+// It is owned by one goroutine.
 //
 // What it returns is readable by construction, so it panics if its owner breaks
 // a rule that would make it unreadable: offsets that don't follow, a frame above
 // MaxFrameBytes, a snapshot above MaxProducers.
 type Writer struct {
-	salt    uint64
+	salt uint64
+	// chunk is what every frame but a footer ends on a multiple of; 0: on any byte.
+	chunk   int64
 	size    int64
 	next    talos.Offset
 	index   Index
@@ -39,18 +43,18 @@ type Writer struct {
 // span is where a frame lies.
 type span struct{ pos, end int64 }
 
-// NewWriter begins a segment. Head is its first frame, which the store's Create
-// makes durable. Start.Base and start.Next are the base offset that the
-// segment's name states.
-func NewWriter(h Header, producers []Producer, start Meta) (w *Writer, head []byte, err error) {
+// NewWriter begins a segment in a store whose Traits have this Chunk. Head is its
+// first frame, which the store's Create makes durable. Start.Base and start.Next
+// are the base offset that the segment's name states.
+func NewWriter(h Header, producers []Producer, start Meta, chunk int64) (w *Writer, head []byte, err error) {
 	var salt [8]byte
 	if _, err := rand.Read(salt[:]); err != nil {
 		return nil, nil, fmt.Errorf("segment.NewWriter: drawing a salt: %w", err)
 	}
-	return newWriter(h, producers, start, binary.BigEndian.Uint64(salt[:]))
+	return newWriter(h, producers, start, chunk, binary.BigEndian.Uint64(salt[:]))
 }
 
-func newWriter(h Header, producers []Producer, start Meta, salt uint64) (*Writer, []byte, error) {
+func newWriter(h Header, producers []Producer, start Meta, chunk int64, salt uint64) (*Writer, []byte, error) {
 	err := h.validate()
 	if err == nil {
 		err = validateProducers(producers)
@@ -61,7 +65,7 @@ func newWriter(h Header, producers []Producer, start Meta, salt uint64) (*Writer
 	if err != nil {
 		return nil, nil, fmt.Errorf("segment.NewWriter: %w", err)
 	}
-	w := &Writer{salt: salt, next: start.Next}
+	w := &Writer{salt: salt, chunk: chunk, next: start.Next}
 	head := w.finish(appendHead(w.Buffer(512+producersRoom(producers)), h, producers), TypeHeader, start)
 	w.last.end = w.size
 	return w, head, nil
@@ -72,7 +76,11 @@ func newWriter(h Header, producers []Producer, start Meta, salt uint64) (*Writer
 // they are not copied again. The payload must not exceed
 // MaxFrameBytes - FrameOverhead.
 func (w *Writer) Buffer(payload int) []byte {
-	return make([]byte, headerBytes, FrameOverhead+payload)
+	room := FrameOverhead + payload
+	if w.chunk > 0 {
+		room += FrameOverhead + int(w.chunk)
+	}
+	return make([]byte, headerBytes, room)
 }
 
 // Data completes in place a data frame whose batches lie in buf and tile
@@ -168,7 +176,32 @@ func (w *Writer) finish(buf []byte, frameType uint8, m Meta) []byte {
 	buf = h.complete(buf)
 	w.size += int64(len(buf))
 	w.next = m.Next
+	if frameType != TypeFooter {
+		buf = w.pad(buf, m)
+	}
 	return buf
+}
+
+// pad fills the rest of the chunk in which the frame in buf ends.
+func (w *Writer) pad(buf []byte, m Meta) []byte {
+	if w.chunk <= 0 || w.size%w.chunk == 0 {
+		return buf
+	}
+	gap := w.chunk - w.size%w.chunk
+	for gap < FrameOverhead {
+		gap += w.chunk
+	}
+	m.Base = m.Next
+	h := frameHeader{
+		frameType: TypePadding, version: frameVersion, payload: uint32(gap - FrameOverhead),
+		salt: w.salt, pos: w.size, Meta: m, checkpoint: w.named,
+	}
+	end := len(buf)
+	buf = slices.Grow(buf, int(gap))
+	padding := buf[end : end+int(gap)-trailerBytes]
+	clear(padding)
+	w.size += gap
+	return buf[:end+len(h.complete(padding))]
 }
 
 // unreadable stops a writer before it writes, and its owner acknowledges, what no

@@ -32,10 +32,10 @@ func TestNewWriterRefuses(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			h, producers, m := testHeader(wideOpen), earlier(), Meta{Base: testBase, Next: testBase}
-			_, _, err := NewWriter(h, producers, m)
+			_, _, err := NewWriter(h, producers, m, 0)
 			require.NoError(t, err)
 			test.change(&h, &producers, &m)
-			_, _, err = NewWriter(h, producers, m)
+			_, _, err = NewWriter(h, producers, m, 0)
 			require.ErrorContains(t, err, test.says)
 		})
 	}
@@ -43,9 +43,9 @@ func TestNewWriterRefuses(t *testing.T) {
 
 func TestSaltsDiffer(t *testing.T) {
 	m := Meta{Base: testBase, Next: testBase}
-	a, headA, err := NewWriter(testHeader(wideOpen), nil, m)
+	a, headA, err := NewWriter(testHeader(wideOpen), nil, m, 0)
 	require.NoError(t, err)
-	b, headB, err := NewWriter(testHeader(wideOpen), nil, m)
+	b, headB, err := NewWriter(testHeader(wideOpen), nil, m, 0)
 	require.NoError(t, err)
 	require.NotEqual(t, a.Salt(), b.Salt())
 	require.NotEqual(t, headA, headB)
@@ -65,7 +65,7 @@ func TestLargestFramesFit(t *testing.T) {
 	h := testHeader(wideOpen)
 	h.Cluster = strings.Repeat("c", maxClusterLength)
 	h.TopicName = talos.TopicName(strings.Repeat("t", talos.MaxTopicNameLength))
-	w, head, err := NewWriter(h, producers, Meta{Base: testBase, Next: testBase})
+	w, head, err := NewWriter(h, producers, Meta{Base: testBase, Next: testBase}, 0)
 	require.NoError(t, err)
 	require.Less(t, len(head), MaxFrameBytes)
 	pos := int64(1)
@@ -91,7 +91,7 @@ func TestWriterPanics(t *testing.T) {
 	}
 	for name, act := range tests {
 		t.Run(name, func(t *testing.T) {
-			w, _, err := NewWriter(testHeader(wideOpen), nil, start)
+			w, _, err := NewWriter(testHeader(wideOpen), nil, start, 0)
 			require.NoError(t, err)
 			require.Panics(t, func() { act(w) })
 		})

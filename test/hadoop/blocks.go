@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,6 +83,15 @@ func (c *Cluster) BlockFile(t testing.TB, d *Daemon, blockID int64) string {
 func (c *Cluster) MetaFile(t testing.TB, d *Daemon, blockID int64) string {
 	t.Helper()
 	return replica(t, d, fmt.Sprintf("blk_%d_*.meta", blockID))
+}
+
+// OpenReplicas are the files of a DataNode's replicas of all blocks that are being
+// written.
+func (d *Daemon) OpenReplicas(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(d.folder, "current", "BP-*", "current", "rbw", "blk_*"))
+	require.NoError(t, err)
+	return slices.DeleteFunc(files, func(file string) bool { return strings.HasSuffix(file, ".meta") })
 }
 
 // replica finds a file, in whatever state its block is: finalized ones lie in two

@@ -75,7 +75,7 @@ func TestADataNodeIsStoppedInMidAppend(t *testing.T) {
 
 // All DataNodes die at once under load and are started again: producers go on by
 // themselves, and so does a node that is started afterwards. What was acknowledged
-// is synced, so it is there.
+// is synced, so it is there, also if the DataNodes die while they write.
 func TestAllDataNodesDieUnderLoad(t *testing.T) {
 	cluster := running(t)
 	s := nodeScene(t, storeURL(t, cluster), 2, talos.TopicConfig{SegmentBytes: 1 << 20})
@@ -97,6 +97,7 @@ func TestAllDataNodesDieUnderLoad(t *testing.T) {
 		d.Kill(t)
 	}
 	s.Node.Kill()
+	tear(t, cluster)
 	cluster.Restore(t)
 	since = s.History.Now()
 	s.Node.Start()

@@ -1,8 +1,10 @@
 package hdfs_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	"github.com/talos-log/talos/hdfs"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/test/hadoop"
 )
 
 // All DataNodes die at once, in the middle of appends of random sizes. (The disks
@@ -31,7 +34,7 @@ func TestAllDataNodesAreKilledAndStartedAgain(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(n)))
 		g := create(t, s, root, fmt.Sprintf("segment-%d", n), talos.Sync)
 		segments = append(segments, g)
-		broken = append(broken, inBackground(func() error { return g.fill(func() int { return random.IntN(100_000) }) }))
+		broken = append(broken, inBackground(func() error { return g.fill(func() int { return g.toChunk(random.IntN(100_000)) }) }))
 	}
 	for _, g := range segments {
 		g.await(1 << 20)
@@ -48,6 +51,38 @@ func TestAllDataNodesAreKilledAndStartedAgain(t *testing.T) {
 	for _, g := range segments {
 		g.mustRecover(s)
 	}
+}
+
+// tear makes all replicas that are being written on dead DataNodes look as if
+// those had died after they wrote bytes, and before they wrote the checksum of the
+// chunk in which these end.
+func tear(t *testing.T, cluster *hadoop.Cluster) {
+	t.Helper()
+	for _, d := range cluster.DataNodes() {
+		for _, name := range d.OpenReplicas(t) {
+			f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteString("the beginning of something")
+			require.NoError(t, errors.Join(err, f.Close()))
+		}
+	}
+}
+
+// All DataNodes die while they write a packet: they take the chunk off in which it
+// begins, and a recovery leaves the shortest replica. Nothing that was acknowledged
+// may be in that chunk, which is up to who appends: see storage.Traits.
+func TestATornChunkTakesNothingAlong(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	s := openStore(t, root)
+	g := create(t, s, root, "segment", talos.Sync)
+	g.mustAppend(g.toChunk(5000))
+	for _, d := range cluster.DataNodes() {
+		d.Kill(t)
+	}
+	tear(t, cluster)
+	cluster.Restore(t)
+	require.EqualValues(t, g.ackedBytes(), g.mustRecover(s).Size)
 }
 
 // A recovery is wanted while all DataNodes of the segment are dead. Were the

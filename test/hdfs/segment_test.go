@@ -82,6 +82,12 @@ func (g *segment) append(size int) <-chan error {
 	return result
 }
 
+// toChunk is the size of an append, of size at least, that ends with a chunk.
+func (g *segment) toChunk(size int) int {
+	chunk := int(g.store.Traits().Chunk)
+	return size + (chunk-(len(g.sent)+size)%chunk)%chunk
+}
+
 func (g *segment) mustAppend(size int) {
 	g.t.Helper()
 	require.NoError(g.t, <-g.append(size))

@@ -99,7 +99,7 @@ func Protocol() []Mutant {
 		{
 			Name: "drops the producers' state at a roll",
 			Edits: []Edit{{
-				"partition/active.go", "segment.NewWriter(head, l.producers.snapshot(l.acked), at)", "segment.NewWriter(head, nil, at)",
+				"partition/active.go", "segment.NewWriter(head, l.producers.snapshot(l.acked), at, ", "segment.NewWriter(head, nil, at, ",
 			}},
 			Package: exploring, Test: explorer + "^an_answer_was_lost$", Says: broken,
 		},

@@ -173,7 +173,7 @@ func (f *fakeNode) keep(p received) error {
 	}
 	f.seqno++
 	at := int(h.GetOffsetInBlock())
-	if at > len(f.data) || len(p.data) == 0 && at != len(f.data) || len(p.data) > 0 && at != len(f.data)/chunkBytes*chunkBytes {
+	if at > len(f.data) || len(p.data) == 0 && at != len(f.data) || len(p.data) > 0 && at != len(f.data)/ChunkBytes*ChunkBytes {
 		return fmt.Errorf("packet at %d, the block has %d bytes", at, len(f.data))
 	}
 	if !bytes.HasPrefix(p.data, f.data[at:]) {
@@ -208,7 +208,7 @@ func readPacket(r io.Reader) (received, error) {
 		return received{}, err
 	}
 	n := int(p.header.GetDataLen())
-	sums := make([]byte, (n+chunkBytes-1)/chunkBytes*sumBytes)
+	sums := make([]byte, (n+ChunkBytes-1)/ChunkBytes*sumBytes)
 	if want := 4 + len(sums) + n; int(binary.BigEndian.Uint32(lengths[:])) != want || n > maxPacketData {
 		return received{}, fmt.Errorf("packet length %d instead of %d", binary.BigEndian.Uint32(lengths[:]), want)
 	}
@@ -219,8 +219,8 @@ func readPacket(r io.Reader) (received, error) {
 	if _, err := io.ReadFull(r, p.data); err != nil {
 		return received{}, err
 	}
-	for i := 0; i*chunkBytes < n; i++ {
-		chunk := p.data[i*chunkBytes : min((i+1)*chunkBytes, n)]
+	for i := 0; i*ChunkBytes < n; i++ {
+		chunk := p.data[i*ChunkBytes : min((i+1)*ChunkBytes, n)]
 		if crc32.Checksum(chunk, castagnoli) != binary.BigEndian.Uint32(sums[i*sumBytes:]) {
 			return received{}, fmt.Errorf("wrong checksum of chunk %d of packet %d", i, p.header.GetSeqno())
 		}

@@ -40,7 +40,7 @@ type sending struct {
 }
 
 func newReplica(data []byte) *replica {
-	return &replica{data: data, kind: wire.ChecksumType_CHECKSUM_CRC32C, chunk: chunkBytes, packet: 64 << 10}
+	return &replica{data: data, kind: wire.ChecksumType_CHECKSUM_CRC32C, chunk: ChunkBytes, packet: 64 << 10}
 }
 
 // offering returns a fake on the loopback that has a replica.

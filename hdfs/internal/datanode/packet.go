@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// chunkBytes are covered by one checksum.
-	chunkBytes = 512
+	// ChunkBytes are covered by one checksum, and stored together with it.
+	ChunkBytes = 512
 	sumBytes   = 4
 	// maxPacketData is the most data in a packet that is written, in bytes. Larger
 	// ones are slower.
@@ -18,7 +18,7 @@ const (
 	// heartbeatSeqno marks a packet that only shows that the writer lives.
 	heartbeatSeqno = -1
 	// maxPrefix is the most that comes before a packet's own data, in bytes.
-	maxPrefix = 4 + 2 + maxPacketHeader + maxPacketData/chunkBytes*sumBytes + chunkBytes
+	maxPrefix = 4 + 2 + maxPacketHeader + maxPacketData/ChunkBytes*sumBytes + ChunkBytes
 	// maxPacketHeader is the size of the header with all fields.
 	maxPacketHeader = 9 + 9 + 2 + 5 + 2
 )
@@ -71,7 +71,7 @@ type packetHeader struct {
 
 // begin writes the lengths and the header.
 func (p *packet) begin(h packetHeader) {
-	sums := (h.length + chunkBytes - 1) / chunkBytes * sumBytes
+	sums := (h.length + ChunkBytes - 1) / ChunkBytes * sumBytes
 	size := maxPacketHeader
 	if !h.sync {
 		size -= 2
@@ -99,10 +99,10 @@ func (p *packet) sum(kept []byte) {
 	crc, n := crc32.Update(0, castagnoli, kept), len(kept)
 	for _, rest := range p.data {
 		for len(rest) > 0 {
-			m := min(chunkBytes-n, len(rest))
+			m := min(ChunkBytes-n, len(rest))
 			crc, n = crc32.Update(crc, castagnoli, rest[:m]), n+m
 			rest = rest[m:]
-			if n == chunkBytes {
+			if n == ChunkBytes {
 				p.prefix = binary.BigEndian.AppendUint32(p.prefix, crc)
 				crc, n = 0, 0
 			}
@@ -126,7 +126,7 @@ type cutter struct {
 	seqno  int64 // of the next packet
 	// kept is how much of the last chunk is there, if it is partial, and tail what.
 	kept int
-	tail [chunkBytes]byte
+	tail [ChunkBytes]byte
 }
 
 // next makes a packet of the first bytes of pieces, and takes them off. Without
@@ -163,7 +163,7 @@ func (c *cutter) next(pieces *[][]byte, sync bool) *packet {
 
 // keep remembers the partial chunk at the end of a packet.
 func (c *cutter) keep(p *packet) {
-	kept := (c.kept + p.length) % chunkBytes
+	kept := (c.kept + p.length) % ChunkBytes
 	if kept > p.length { // still the same chunk
 		for _, piece := range p.data {
 			c.kept += copy(c.tail[c.kept:], piece)

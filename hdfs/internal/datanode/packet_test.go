@@ -57,10 +57,10 @@ func TestPacketOnTheWire(t *testing.T) {
 
 func TestPrefixFitsItsBuffer(t *testing.T) {
 	c := cutter{}
-	_ = c.cut(string(make([]byte, chunkBytes-1)), true)
+	_ = c.cut(string(make([]byte, ChunkBytes-1)), true)
 	p := c.cut(string(make([]byte, 2*maxPacketData)), true)
 	require.LessOrEqual(t, len(p.prefix), maxPrefix)
-	require.Equal(t, maxPacketData-chunkBytes+1, p.length)
+	require.Equal(t, maxPacketData-ChunkBytes+1, p.length)
 }
 
 func TestOperationOnTheWire(t *testing.T) {

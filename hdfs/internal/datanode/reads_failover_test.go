@@ -36,7 +36,7 @@ func at(place int64, spoil func(p *sending, i int) bool) func(p *sending) bool {
 
 func flipData(p *sending, i int) bool { p.data[i] ^= 1; return true }
 
-func flipSum(p *sending, i int) bool { p.sums[i/chunkBytes*sumBytes+1] ^= 0x80; return true }
+func flipSum(p *sending, i int) bool { p.sums[i/ChunkBytes*sumBytes+1] ^= 0x80; return true }
 
 func TestAReplicaThatFailsIsReplaced(t *testing.T) {
 	// What is read is 1000 to 9000: chunks from 512 to 9216.

@@ -133,7 +133,7 @@ func operation(c Config, block *wire.LocatedBlock, i int, s Setup) *wire.OpWrite
 		PipelineSize:     proto.Uint32(1),
 		MinBytesReceived: proto.Uint64(uint64(s.Length)), MaxBytesReceived: proto.Uint64(uint64(s.Length)),
 		LatestGenerationStamp: &stamp,
-		RequestedChecksum:     &wire.Checksum{Type: wire.ChecksumType_CHECKSUM_CRC32C.Enum(), BytesPerChecksum: proto.Uint32(chunkBytes)},
+		RequestedChecksum:     &wire.Checksum{Type: wire.ChecksumType_CHECKSUM_CRC32C.Enum(), BytesPerChecksum: proto.Uint32(ChunkBytes)},
 	}
 	if types := block.GetStorageTypes(); i < len(types) {
 		op.StorageType = types[i].Enum()

@@ -96,8 +96,8 @@ func TestAppendsOfAnySizeArriveWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		nodes := three(t)
 		w := connected(t, Config{}, nodes...)
-		size := rapid.OneOf(rapid.IntRange(0, 3*chunkBytes), rapid.IntRange(0, 4*maxPacketData), rapid.SampledFrom([]int{
-			1, chunkBytes - 1, chunkBytes, chunkBytes + 1, maxPacketData - 1, maxPacketData, maxPacketData + 1,
+		size := rapid.OneOf(rapid.IntRange(0, 3*ChunkBytes), rapid.IntRange(0, 4*maxPacketData), rapid.SampledFrom([]int{
+			1, ChunkBytes - 1, ChunkBytes, ChunkBytes + 1, maxPacketData - 1, maxPacketData, maxPacketData + 1,
 		}))
 		sizes := rapid.SliceOfN(size, 1, 12).Draw(rt, "sizes")
 		pipelined := rapid.Bool().Draw(rt, "pipelined")

@@ -14,7 +14,7 @@ import (
 
 // frameJSON is one frame as segment dump -o json prints it.
 type frameJSON struct {
-	Type     string      `json:"type" doc:"header, data, checkpoint, footer, or a number that this version skips"`
+	Type     string      `json:"type" doc:"header, data, checkpoint, footer, padding, or a number that this version skips"`
 	Position int64       `json:"position" doc:"the byte at which it begins"`
 	Bytes    int64       `json:"bytes" doc:"its whole length"`
 	Base     int64       `json:"base" doc:"its first offset"`
@@ -103,6 +103,8 @@ func frameType(t uint8) string {
 		return "checkpoint"
 	case segment.TypeFooter:
 		return "footer"
+	case segment.TypePadding:
+		return "padding"
 	default:
 		return fmt.Sprint(t)
 	}
