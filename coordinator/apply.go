@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/talos-log/talos/coordinator/schedule"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -17,7 +18,7 @@ type planned struct {
 // apply writes steps that rest on a snapshot, and returns the last transaction; 0
 // if there was none. What somebody else changed meanwhile is left to the next
 // plan.
-func (m *Meta) apply(ctx context.Context, s snapshot, steps []step) (last int64, err error) {
+func (m *Meta) apply(ctx context.Context, s snapshot, steps []schedule.Step) (last int64, err error) {
 	if len(steps) == 0 {
 		return 0, nil
 	}
@@ -67,7 +68,7 @@ func (m *Meta) applySome(ctx context.Context, s snapshot, changes []planned) (la
 }
 
 // changesOf makes the topics' new assignments.
-func (m *Meta) changesOf(s snapshot, steps []step) ([]planned, error) {
+func (m *Meta) changesOf(s snapshot, steps []schedule.Step) ([]planned, error) {
 	topics := make(map[talos.TopicID]storedTopic, len(s.topics))
 	for _, t := range s.topics {
 		topics[t.ID] = t
@@ -75,7 +76,7 @@ func (m *Meta) changesOf(s snapshot, steps []step) ([]planned, error) {
 	next := make(map[talos.TopicID]Assignment)
 	var order []talos.TopicID
 	for _, step := range steps {
-		id := step.partition
+		id := step.Partition
 		topic, known := topics[id.Topic]
 		if !known || id.Number < 0 || id.Number >= topic.Partitions {
 			return nil, fmt.Errorf("coordinator.apply: a plan for %v, which does not exist", id)
@@ -85,20 +86,20 @@ func (m *Meta) changesOf(s snapshot, steps []step) ([]planned, error) {
 			a = s.assignments[id.Topic].clone(topic.Partitions)
 			order = append(order, id.Topic)
 		}
-		switch step.kind {
-		case stepMove:
-			a.Next[id.Number] = Handover{To: step.to, Since: s.now}
-		case stepCancel:
+		switch step.Kind {
+		case schedule.Move:
+			a.Next[id.Number] = Handover{To: step.To, Since: s.now}
+		case schedule.Cancel:
 			delete(a.Next, id.Number)
 		default: // placed, or forced
-			a.Owners[id.Number] = step.to
+			a.Owners[id.Number] = step.To
 			delete(a.Next, id.Number)
 		}
 		next[id.Topic] = a
-		m.logger.Debug("partition assigned", "partition", id.String(), "topic", string(topic.Name), "step", step.kind.String(),
-			"from", step.from, "to", step.to, "reason", step.reason)
+		m.logger.Debug("partition assigned", "partition", id.String(), "topic", string(topic.Name), "step", step.Kind.String(),
+			"from", step.From, "to", step.To, "reason", step.Reason)
 	}
-	m.logger.Info("partitions assigned", "steps", len(steps), "topics", len(order), "first", steps[0].kind.String()+": "+steps[0].reason)
+	m.logger.Info("partitions assigned", "steps", len(steps), "topics", len(order), "first", steps[0].Kind.String()+": "+steps[0].Reason)
 	changes := make([]planned, 0, len(order))
 	for _, id := range order {
 		put, err := next[id].put(id)

@@ -1,126 +1,52 @@
 package coordinator
 
 import (
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/talos-log/talos/coordinator/schedule"
 	"github.com/talos-log/talos/talos"
 )
 
-// TEMPORARY until coordinator/schedule is there.
-
-type stepKind int
-
-const (
-	stepPlace stepKind = iota + 1
-	stepMove
-	stepForce
-	stepCancel
-)
-
-func (k stepKind) String() string {
-	return [...]string{"none", "place", "move", "force", "cancel"}[k]
+// State is what a plan depends on, as the view has it now.
+func (v *View) State(now time.Time) schedule.State {
+	s := v.snapshot()
+	s.now = now
+	return s.state()
 }
 
-type step struct {
-	partition        talos.PartitionID
-	kind             stepKind
-	from, to, reason string
-}
-
-type plan struct {
-	steps []step
-	at    time.Time
-}
-
-func (m *Meta) plan(s snapshot) plan {
-	var p plan
-	look := func(t time.Time) {
-		if p.at.IsZero() || t.Before(p.at) {
-			p.at = t
+// state is the snapshot as the planner sees it.
+func (s snapshot) state() schedule.State {
+	state := schedule.State{
+		Now: s.now, Away: make(map[string]time.Time),
+		Pins: make(map[talos.PartitionID]string), Loads: make(map[talos.PartitionID]float64),
+		Topics: make([]schedule.Topic, 0, len(s.topics)),
+	}
+	for id, m := range s.nodes {
+		state.Members = append(state.Members, schedule.Member{
+			ID: id, Draining: s.leaving[id].Kind == LeavingDrain, Unfit: m.Unfit != nil,
+		})
+		for _, l := range s.loads[id].Partitions {
+			state.Loads[talos.PartitionID{Topic: l.Topic, Number: l.Partition}] = l.BytesPerSecond
 		}
 	}
-	count := map[string]int{}
-	var fit []string
-	for id, n := range s.nodes {
-		mark := s.leaving[id]
-		if n.Unfit == nil && mark.Kind != LeavingDrain {
-			fit = append(fit, id)
-			count[id] = 0
+	for id, mark := range s.leaving {
+		if _, here := s.nodes[id]; !here && mark.Kind == LeavingRestart {
+			state.Away[id] = mark.Until()
 		}
-	}
-	slices.Sort(fit)
-	if len(fit) == 0 {
-		return p
-	}
-	slices.SortFunc(s.topics, func(a, b storedTopic) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	total := 0
-	for _, t := range s.topics {
-		total += int(t.Partitions)
-		a := s.assignments[t.ID]
-		for n := range t.Partitions {
-			to := a.Owner(n)
-			if next, ok := a.Next[n]; ok {
-				to = next.To
-			}
-			count[to]++
-		}
-	}
-	least := func() string {
-		return slices.MinFunc(fit, func(a, b string) int { return count[a] - count[b] })
-	}
-	limit := (total + len(fit) - 1) / len(fit)
-	moving := 0
-	for _, t := range s.topics {
-		moving += len(s.assignments[t.ID].Next)
 	}
 	for _, t := range s.topics {
 		a := s.assignments[t.ID]
-		for n := range t.Partitions {
-			id := talos.PartitionID{Topic: t.ID, Number: n}
-			owner := a.Owner(n)
-			next, moves := a.Next[n]
-			_, live := s.nodes[owner]
-			mark := s.leaving[owner]
-			held := !live && mark.Kind == LeavingRestart && s.now.Before(mark.Until())
-			_, fitOwner := count[owner]
-			fitOwner = fitOwner && slices.Contains(fit, owner)
-			switch {
-			case owner == "":
-				to := least()
-				count[to]++
-				p.steps = append(p.steps, step{id, stepPlace, "", to, "new"})
-			case held:
-				look(mark.Until())
-			case !live:
-				to := next.To
-				if !slices.Contains(fit, to) {
-					to = least()
-					count[to]++
-				}
-				p.steps = append(p.steps, step{id, stepForce, owner, to, "its owner is gone"})
-			case moves && !slices.Contains(fit, next.To):
-				p.steps = append(p.steps, step{id, stepCancel, owner, next.To, "the next owner is gone"})
-			case moves:
-				if at := next.Since.Add(30 * time.Second); s.now.Before(at) {
-					look(at)
-				} else {
-					p.steps = append(p.steps, step{id, stepForce, owner, next.To, "not handed over in time"})
-				}
-			case !fitOwner && moving < 16:
-				to := least()
-				count[to]++
-				moving++
-				p.steps = append(p.steps, step{id, stepMove, owner, to, "its owner leaves"})
-			case fitOwner && count[owner] > limit && moving < 16:
-				to := least()
-				count[to]++
-				count[owner]--
-				moving++
-				p.steps = append(p.steps, step{id, stepMove, owner, to, "balance"})
-			}
+		topic := schedule.Topic{ID: t.ID, Name: t.Name, Partitions: t.Partitions, Owners: a.Owners}
+		if len(a.Next) > 0 {
+			topic.Next = make(map[int32]schedule.Handover, len(a.Next))
+		}
+		for number, next := range a.Next {
+			topic.Next[number] = schedule.Handover{To: next.To, Since: next.Since}
+		}
+		state.Topics = append(state.Topics, topic)
+		for number, node := range s.pins[t.ID] {
+			state.Pins[talos.PartitionID{Topic: t.ID, Number: number}] = node
 		}
 	}
-	return p
+	return state
 }

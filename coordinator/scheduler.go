@@ -3,8 +3,10 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/talos-log/talos/coordinator/schedule"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -44,8 +46,9 @@ func (m *Meta) Schedule(ctx context.Context) {
 	f := m.view.Follow()
 	defer f.Close()
 	troubled := false
+	var loadMoved time.Time
 	for ctx.Err() == nil {
-		err := m.scheduleOnce(ctx, r, f)
+		err := m.scheduleOnce(ctx, r, f, &loadMoved)
 		switch {
 		case ctx.Err() != nil:
 		case err == nil || errors.Is(err, ErrSessionEnded):
@@ -61,8 +64,8 @@ func (m *Meta) Schedule(ctx context.Context) {
 }
 
 // scheduleOnce makes one attempt to be elected, or one plan, and waits until there
-// is a reason for the next.
-func (m *Meta) scheduleOnce(ctx context.Context, r *registration, f *Follower) error {
+// is a reason for the next. loadMoved is when load last moved something.
+func (m *Meta) scheduleOnce(ctx context.Context, r *registration, f *Follower, loadMoved *time.Time) error {
 	s := m.view.snapshot()
 	if s.scheduler.revision == 0 || s.scheduler.Run != r.run {
 		if s.scheduler.revision != 0 && s.scheduler.ID != m.node.ID {
@@ -73,11 +76,16 @@ func (m *Meta) scheduleOnce(ctx context.Context, r *registration, f *Follower) e
 	}
 	begun := time.Now()
 	s.now = m.now()
-	plan := m.plan(s)
+	state := s.state()
+	state.LoadMoved = *loadMoved
+	plan := schedule.Next(state)
 	took := time.Since(begun)
-	revision, err := m.apply(ctx, s, plan.steps)
+	revision, err := m.apply(ctx, s, plan.Steps)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(plan.Steps, func(step schedule.Step) bool { return step.ForLoad }) {
+		*loadMoved = s.now
 	}
 	if revision > s.revision {
 		if err := m.AwaitRevision(ctx, revision); err != nil {
@@ -88,12 +96,12 @@ func (m *Meta) scheduleOnce(ctx context.Context, r *registration, f *Follower) e
 		return err
 	}
 	pause(ctx, min(took*(planShare-1), time.Second))
-	if len(plan.steps) > 0 {
+	if len(plan.Steps) > 0 {
 		return nil
 	}
 	wait := maxPlanWait
-	if !plan.at.IsZero() {
-		wait = min(wait, max(plan.at.Sub(m.now()), 0))
+	if !plan.At.IsZero() {
+		wait = min(wait, max(plan.At.Sub(m.now()), 0))
 	}
 	waitFor(ctx, f, wait)
 	return nil
