@@ -28,7 +28,8 @@ DESTDIR ?=
 PLATFORMS ?= linux/amd64 linux/arm64
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help build release install idle dev hdfs hdfs-figures minio test test-go hdfs-long explore fuzz lint vet fmt generate generated breaking tidy tools clean
+# Every target below with a description is a command, not a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -66,6 +67,14 @@ hdfs-figures: ## Compare the HDFS store with Hadoop's own client, in turns; ARGS
 	@tools/hadoop/install.sh
 	@$(GO) build -o bin/hdfs-figures ./test/hdfsbench/run
 	@exec bin/hdfs-figures $(ARGS)
+
+hdfs-soak: ## Ten minutes at 24 MiB/s on HDFS while a DataNode dies every 30 s; fails where a promise is not kept
+	@tools/hadoop/install.sh
+	TALOS_ENDURANCE=long $(GO) test -v -count=1 -timeout 30m -run TestASoak $(ARGS) ./test/endurance
+
+hdfs-many: ## What 1,000 partitions with an append a minute cost on HDFS; 20 minutes
+	@tools/hadoop/install.sh
+	TALOS_ENDURANCE=long $(GO) test -v -count=1 -timeout 60m -run TestManyPartitions $(ARGS) ./test/endurance
 
 minio: $(MINIO) ## Run an S3 server on loopback, and print the --store for it; data in talos-data/minio
 	@exec tools/minio/run.sh $(MINIO) talos-data/minio

@@ -6,9 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -98,4 +106,53 @@ type dataNodeInfo struct {
 		// LastHeartbeatResponseTime is how many seconds ago it was.
 		LastHeartbeatResponseTime int64 `json:",string"`
 	}]
+}
+
+// fromDataNodes are the NameNode's methods that DataNodes call.
+var fromDataNodes = []string{"SendHeartbeat", "BlockReport", "BlockReceivedAndDeleted", "RegisterDatanode", "VersionRequest", "CommitBlockSynchronization"}
+
+// Calls returns how often clients have called each method of the NameNode since it
+// was started. It counts a few seconds late.
+func (c *Cluster) Calls(t testing.TB) map[string]int64 {
+	t.Helper()
+	_, port, err := net.SplitHostPort(c.name.address)
+	require.NoError(t, err)
+	var counters map[string]any
+	require.NoError(t, c.name.bean(t.Context(), "Hadoop:service=NameNode,name=RpcDetailedActivityForPort"+port, &counters))
+	calls := map[string]int64{}
+	for name, value := range counters {
+		method, counts := strings.CutSuffix(name, "NumOps")
+		n, number := value.(float64)
+		if counts && number && !slices.Contains(fromDataNodes, method) {
+			calls[method] = int64(n)
+		}
+	}
+	return calls
+}
+
+// DataBytes is how much the DataNodes have on disk.
+func (c *Cluster) DataBytes(t testing.TB) (n int64) {
+	t.Helper()
+	for _, d := range c.data {
+		err := filepath.WalkDir(d.folder, func(_ string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return ignoreGone(err)
+			}
+			info, err := entry.Info()
+			if err == nil {
+				n += info.Size()
+			}
+			return ignoreGone(err)
+		})
+		require.NoError(t, err)
+	}
+	return n
+}
+
+// ignoreGone: files come and go while one looks.
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -17,8 +17,19 @@ import (
 // bytes: its resident set, as Linux counts it.
 func (n *Node) PeakMemory() int64 {
 	n.t.Helper()
+	return n.memory("VmHWM:")
+}
+
+// Memory returns the memory that the running process has now, counted likewise.
+func (n *Node) Memory() int64 {
+	n.t.Helper()
+	return n.memory("VmRSS:")
+}
+
+func (n *Node) memory(line string) int64 {
+	n.t.Helper()
 	var kilobytes int64
-	_, err := fmt.Sscanf(n.status("VmHWM:"), "%d kB", &kilobytes)
+	_, err := fmt.Sscanf(n.status(line), "%d kB", &kilobytes)
 	require.NoError(n.t, err)
 	return kilobytes << 10
 }
