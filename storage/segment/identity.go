@@ -72,6 +72,19 @@ func parseName(c *cursor) talos.SegmentName {
 	}
 }
 
+// appendFiller makes the frame in b end with a chunk.
+func appendFiller(b []byte, chunk int64) []byte {
+	end := int64(len(b) + trailerBytes)
+	if chunk <= 0 || end%chunk == 0 {
+		return b
+	}
+	gap := chunk - end%chunk
+	for gap < sectionHeaderBytes {
+		gap += chunk
+	}
+	return appendSection(b, sectionFiller, func(b []byte) []byte { return append(b, make([]byte, gap-sectionHeaderBytes)...) })
+}
+
 // appendHead appends the payload of a header frame.
 func appendHead(b []byte, h Header, producers []Producer) []byte {
 	b = appendSection(b, sectionIdentity, func(b []byte) []byte { return appendIdentity(b, h) })

@@ -35,6 +35,22 @@ func TestAppendsEndWithAChunk(t *testing.T) {
 	require.Same(t, &buf[0], &frame[0])
 }
 
+// A header that nothing follows is one that was never written to.
+func TestAHeaderIsFilledUpItself(t *testing.T) {
+	o := newOwnerIn(t, testHeader(wideOpen), 512)
+	require.Zero(t, len(o.bytes)%512)
+	for size := range len(o.bytes) + 1 {
+		content, err := Examine(t.Context(), &memory{bytes: o.bytes[:size]}, int64(size), testID)
+		require.NoError(t, err)
+		require.Equal(t, size == len(o.bytes), content.Begun)
+		require.False(t, content.Used)
+	}
+	o.data([]string{"x"})
+	content, err := Examine(t.Context(), &memory{bytes: o.bytes}, int64(len(o.bytes)), testID)
+	require.NoError(t, err)
+	require.True(t, content.Used)
+}
+
 // The gap before the end of a chunk may be too small for a frame, or exactly one.
 func TestPaddingFitsEveryGap(t *testing.T) {
 	for size := range 600 {

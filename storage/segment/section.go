@@ -18,6 +18,7 @@ const (
 	sectionIndex     = uint16(3)
 	sectionPrevious  = uint16(4)
 	sectionSummary   = uint16(5)
+	sectionFiller    = uint16(6)
 )
 
 const sectionHeaderBytes = 6

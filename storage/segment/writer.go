@@ -66,7 +66,10 @@ func newWriter(h Header, producers []Producer, start Meta, chunk int64, salt uin
 		return nil, nil, fmt.Errorf("segment.NewWriter: %w", err)
 	}
 	w := &Writer{salt: salt, chunk: chunk, next: start.Next}
-	head := w.finish(appendHead(w.Buffer(512+producersRoom(producers)), h, producers), TypeHeader, start)
+	// What follows a header frame was appended, which tells that the segment counted:
+	// so the header is filled up itself, and has no padding frame.
+	payload := appendFiller(appendHead(w.Buffer(512+producersRoom(producers)), h, producers), chunk)
+	head := w.finish(payload, TypeHeader, start)
 	w.last.end = w.size
 	return w, head, nil
 }

@@ -65,7 +65,7 @@ func TestLargestFramesFit(t *testing.T) {
 	h := testHeader(wideOpen)
 	h.Cluster = strings.Repeat("c", maxClusterLength)
 	h.TopicName = talos.TopicName(strings.Repeat("t", talos.MaxTopicNameLength))
-	w, head, err := NewWriter(h, producers, Meta{Base: testBase, Next: testBase}, 0)
+	w, head, err := NewWriter(h, producers, Meta{Base: testBase, Next: testBase}, 512)
 	require.NoError(t, err)
 	require.Less(t, len(head), MaxFrameBytes)
 	pos := int64(1)
