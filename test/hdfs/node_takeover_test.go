@@ -1,36 +1,28 @@
 package hdfs_test
 
 import (
-	"context"
 	"log/slog"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/talos-log/talos/coordinator"
 	"github.com/talos-log/talos/coordinator/embedded"
-	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/coordinator/etcd"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/failpoint"
 	"github.com/talos-log/talos/test/process"
 	"github.com/talos-log/talos/test/scene"
 )
 
-// What a node logs, once each time: that it is active, that it is not any more, and
-// that it waits for another one.
-const (
-	saysActive  = "this node is active now"
-	saysDeposed = "this node is no longer active"
-	saysWaiting = "waiting for another node to end"
-)
-
-// Two nodes share an etcd and an HDFS. The active one is stopped (SIGSTOP) while it
-// appends; the other one takes over when its session is over; then the first goes
-// on. It says that it was deposed, and what it acknowledges afterwards, if anything,
-// is what was durable before it was stopped: the history would show all else. It
-// is the standby of the next round.
+// Two nodes share an etcd and an HDFS. One is stopped (SIGSTOP) while it appends; the
+// other takes its partitions over when its session is over; then the first goes on.
+// What it acknowledges afterwards, if anything, is what was durable before it was
+// stopped: the history would show all else. It registers again, gets its share
+// back in good order, and the other one is the next to be stopped.
 func TestADeposedOwnerAcknowledgesNothing(t *testing.T) {
 	const (
 		rounds   = 20
@@ -47,32 +39,27 @@ func TestADeposedOwnerAcknowledgesNothing(t *testing.T) {
 
 	inFlight := 0
 	for round := range rounds {
-		active, standby := p.nodes[round%2], p.nodes[1-round%2]
-		s.Node = active.Node
+		stopped, other := p.nodes[round%2], p.nodes[1-round%2]
+		p.awaitOwners(stopped, other)
+		s.Node = stopped.Node
 		s.AwaitNewAcks(s.History.Now(), 1+rng.IntN(maxAcks))
 		s.Pass(time.Duration(rng.Int64N(int64(maxDelay))))
 		if round%5 == 0 {
-			active.Pause()
+			stopped.Pause()
 		} else {
-			s.PauseInAppend(active.gauge)
+			s.PauseInAppend(stopped.gauge)
 		}
-		if s.Appending(active.gauge) {
+		if s.Appending(stopped.gauge) {
 			inFlight++
 		}
 		since := s.History.Now()
-		standby.await(saysActive)
-		switch {
-		case round == rounds/2:
+		p.awaitOwners(other)
+		if round == rounds/2 {
 			// The producers find the new owner by themselves: when their pings of the old
 			// one have no answer for long.
 			s.AwaitNewAcks(since, 1)
-		case rng.IntN(2) == 0:
-			standby.open()
-		default: // the first goes on while its partitions are opened by the other
-		}
-		active.Resume()
-		active.await(saysDeposed)
-		active.await(saysWaiting)
+		} // else the first goes on while its partitions are opened by the other
+		stopped.Resume()
 	}
 	t.Logf("%d of %d owners were stopped with an append in flight", inFlight, rounds)
 	s.AwaitNewAcks(s.History.Now(), 1)
@@ -80,44 +67,44 @@ func TestADeposedOwnerAcknowledgesNothing(t *testing.T) {
 	require.GreaterOrEqual(t, inFlight, hits)
 }
 
-// pair are two nodes over one etcd and one store. The first begins as the active
-// one.
+// pair are two nodes over one etcd and one store.
 type pair struct {
+	t     *testing.T
 	nodes [2]*member
 	scene *scene.Scene
+	// view is what etcd says of them.
+	view *coordinator.View
 }
 
 // member is one of them. It shows its appends in the gauge.
 type member struct {
 	*process.Node
-	t     *testing.T
 	gauge string
-	// said counts what it has logged and await has seen.
-	said map[string]int
 }
 
 func newPair(t *testing.T, store string) *pair {
 	t.Helper()
-	etcd, err := embedded.Start(t.Context(), filepath.Join(t.TempDir(), "etcd"), slog.New(slog.DiscardHandler))
+	server, err := embedded.Start(t.Context(), filepath.Join(t.TempDir(), "etcd"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, etcd.Close()) })
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	t.Cleanup(func() { require.NoError(t, instrumented.Remove()) })
 	binary, err := instrumented.Binary()
 	require.NoError(t, err)
-	p := &pair{}
+	kv, err := etcd.Open(etcd.Config{Endpoints: []string{server.Endpoint()}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, kv.Close()) })
+	watching, err := coordinator.Open(t.Context(), kv, coordinator.Node{ID: "watching", Address: "none"}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	t.Cleanup(watching.Close)
+	p := &pair{t: t, view: watching.View()}
 	var nodes []*process.Node
 	for i := range p.nodes {
 		node := process.New(t, process.Config{Binary: binary, Server: true, Args: []string{
-			"--etcd", etcd.Endpoint(), "--store", store, "--session-ttl", "2s",
+			"--etcd", server.Endpoint(), "--store", store, "--session-ttl", "2s",
 		}})
-		m := &member{Node: node, t: t, gauge: filepath.Join(t.TempDir(), "gauge"), said: map[string]int{}}
+		m := &member{Node: node, gauge: filepath.Join(t.TempDir(), "gauge")}
 		p.nodes[i], nodes = m, append(nodes, node)
-		m.Launch(failpoint.GaugeEnv + "=" + m.gauge)
-		if i == 0 {
-			m.await(saysActive)
-		} else {
-			m.await(saysWaiting)
-		}
+		m.Start(failpoint.GaugeEnv + "=" + m.gauge)
 	}
 	p.scene = scene.New(t, scene.Config{
 		Partitions: 2, Topic: talos.TopicConfig{SegmentBytes: 1 << 20}, Nodes: nodes,
@@ -125,22 +112,17 @@ func newPair(t *testing.T, store string) *pair {
 	return p
 }
 
-// open makes the node open all partitions: they open with their first use.
-func (m *member) open() {
-	m.t.Helper()
-	client, err := sdk.Dial(m.Address())
-	require.NoError(m.t, err)
-	defer func() { require.NoError(m.t, client.Close()) }()
-	ctx, cancel := context.WithTimeout(m.t.Context(), scene.StepTimeout)
-	defer cancel()
-	_, err = client.Offsets(ctx, scene.Topic)
-	require.NoError(m.t, err)
-}
-
-// await waits until the node has logged something once more.
-func (m *member) await(words string) {
-	m.t.Helper()
-	m.said[words]++
-	require.Eventually(m.t, func() bool { return strings.Count(m.Words(), words) >= m.said[words] },
-		scene.StepTimeout, 5*time.Millisecond, "the node does not say %q", words)
+// awaitOwners waits until exactly these own partitions, and none moves.
+func (p *pair) awaitOwners(nodes ...*member) {
+	p.t.Helper()
+	var want []string
+	for _, m := range nodes {
+		want = append(want, m.Address())
+	}
+	slices.Sort(want)
+	require.Eventually(p.t, func() bool {
+		topic, ok := p.view.Topic(scene.Topic)
+		a := p.view.Assignment(topic.ID)
+		return ok && len(a.Next) == 0 && slices.Equal(want, slices.Compact(slices.Sorted(slices.Values(a.Owners))))
+	}, scene.StepTimeout, 5*time.Millisecond, "owners are not %v", want)
 }
