@@ -13,16 +13,20 @@ import (
 // after an error.
 func (m *Meta) Release(ctx context.Context, topic talos.TopicID, partitions []int32) error {
 	const op = "coordinator.Release"
+	// The view is seldom behind: its revision is a condition, and tells if it is.
+	now, fresh := m.view.Assignment(topic), false
 	return m.race(func() (bool, error) {
 		registered, ok := m.condition()
 		if !ok {
 			return false, &talos.Error{Kind: talos.NotOwner, Op: op, Subject: topic.String(), Detail: "this node is not registered"}
 		}
-		// With a look at the registration, which may have ended without this node's
-		// knowing: its condition would fail over and over.
-		now, err := m.loadAssignment(ctx, op, topic, registered)
-		if err != nil {
-			return false, err
+		if fresh {
+			// With a look at the registration, which may have ended without this node's
+			// knowing: its condition would fail over and over.
+			var err error
+			if now, err = m.loadAssignment(ctx, op, topic, registered); err != nil {
+				return false, err
+			}
 		}
 		next, changed := now.clone(0), false
 		for _, p := range partitions {
@@ -33,8 +37,11 @@ func (m *Meta) Release(ctx context.Context, topic talos.TopicID, partitions []in
 			}
 		}
 		if !changed {
-			return true, nil
+			last := fresh
+			fresh = true
+			return last, nil
 		}
+		fresh = true
 		put, err := next.put(topic)
 		if err != nil {
 			return false, err

@@ -87,10 +87,14 @@ func (m *Meta) scheduleOnce(ctx context.Context, r *registration, f *Follower, l
 	if slices.ContainsFunc(plan.Steps, func(step schedule.Step) bool { return step.ForLoad }) {
 		*loadMoved = s.now
 	}
-	if revision > s.revision {
+	switch {
+	case revision > 0:
 		if err := m.AwaitRevision(ctx, revision); err != nil {
 			return err
 		}
+	case len(plan.Steps) > 0:
+		// What the plan rests on is not so any more: the view will show it.
+		waitFor(ctx, f, retryPause)
 	}
 	if err := m.clearMarks(ctx, s); err != nil {
 		return err

@@ -232,6 +232,10 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 	case kind == talos.NotOwner:
 		if to, ok := follow(err, seen); ok && to != s.address {
 			s.address = to
+			if s.failures == 0 {
+				s.failures++ // at once, but only once: nodes may know different owners
+				return nil
+			}
 		} else {
 			c.look(now)
 		}

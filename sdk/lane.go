@@ -148,6 +148,15 @@ func (n *lane) sendAgain(f *batchInFlight, err error, now time.Time) {
 	}
 }
 
+// follow makes the lane go to the owner that a node named: at once, unless that is
+// not the first refusal in a row. Nodes may know for a moment different owners.
+func (n *lane) follow(to string, now time.Time) {
+	n.owner = to
+	if n.failures == 1 {
+		n.notBefore = now
+	}
+}
+
 // broke takes note that the stream is gone, and with it all answers still due.
 func (n *lane) broke() {
 	for _, f := range n.inflight {

@@ -157,6 +157,9 @@ func TestConsumerFollowsTheOwners(t *testing.T) {
 		}
 		require.ElementsMatch(t, []string{"second 0", "second 1", "second 2"}, pollN(t, c, 3))
 		require.Less(t, time.Since(start), 6*time.Second)
+		synctest.Wait()
+		r.shared.mu.Lock()
+		defer r.shared.mu.Unlock()
 		last := r.shared.fetches[len(r.shared.fetches)-1]
 		require.EqualValues(t, 4, last.GetPartitions()[0].GetEpoch(), "the highest epoch that was seen")
 	})

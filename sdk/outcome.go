@@ -97,7 +97,7 @@ func (l *pipeline) refused(f *batchInFlight, err error, now time.Time) {
 	case moved:
 		n.sendAgain(f, err, now)
 		if to, ok := follow(err, seen); ok && to != n.address {
-			n.owner = to
+			n.follow(to, now)
 		} else {
 			l.look(now)
 		}

@@ -85,7 +85,8 @@ func (tr *traffic) send(ctx context.Context, number int, p *sdk.Producer) {
 			r := load.Record(id, tr.lines)
 			partition := int32((sequence + number) % int(p.Partitions()))
 			tr.history.Send(id, partition, history.DigestOf(&r))
-			tr.failed(p.Send(ctx, partition, r, func(d sdk.Delivery, err error) { tr.answered(id, d, err) }))
+			// It waits while too much is under way, also when it is told to stop.
+			tr.failed(p.Send(context.Background(), partition, r, func(d sdk.Delivery, err error) { tr.answered(id, d, err) }))
 		}
 		select {
 		case <-ticker.C:
