@@ -35,6 +35,7 @@ type peer struct {
 	conn    *grpc.ClientConn
 	log     talosv1.LogClient
 	admin   talosv1.AdminClient
+	cluster talosv1.ClusterClient
 	// node is what the node said of itself, if it speaks a protocol of ours; nil
 	// while nobody has asked, and after the connection broke.
 	node atomic.Pointer[ServerVersion]
@@ -140,7 +141,10 @@ func (s *peers) dial(address string) (*peer, error) {
 	if err != nil {
 		return nil, &talos.Error{Kind: talos.Unavailable, Op: "sdk.Dial", Subject: address, Cause: err}
 	}
-	return &peer{address: address, conn: conn, log: talosv1.NewLogClient(conn), admin: talosv1.NewAdminClient(conn)}, nil
+	return &peer{
+		address: address, conn: conn, log: talosv1.NewLogClient(conn), admin: talosv1.NewAdminClient(conn),
+		cluster: talosv1.NewClusterClient(conn),
+	}, nil
 }
 
 func (s *stated) unary(

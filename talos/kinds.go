@@ -19,6 +19,7 @@ const (
 	InvalidRequest     Kind = "InvalidRequest"
 	UnknownTopic       Kind = "UnknownTopic"
 	UnknownPartition   Kind = "UnknownPartition"
+	UnknownNode        Kind = "UnknownNode"
 	TopicExists        Kind = "TopicExists"
 	RecordTooLarge     Kind = "RecordTooLarge"
 	BatchTooLarge      Kind = "BatchTooLarge"
@@ -87,6 +88,10 @@ var kinds = map[Kind]Class{
 	UnknownPartition: {
 		codes.NotFound, false, "the topic has no such partition",
 		"`talos topic describe` shows how many it has; they count from 0",
+	},
+	UnknownNode: {
+		codes.NotFound, false, "there is no such node in the cluster",
+		"`talos node list` shows those that are there, by their ids",
 	},
 	TopicExists: {
 		codes.AlreadyExists, false, "a topic of this name exists already",

@@ -58,3 +58,12 @@ func BenchmarkNext_TheFirstPlacement(b *testing.B) {
 		schedule.Next(state)
 	}
 }
+
+func BenchmarkEnd_ANodeDrains(b *testing.B) {
+	c := big(b)
+	c.member("node-07").Draining = true
+	state := c.current()
+	for b.Loop() {
+		schedule.End(state)
+	}
+}

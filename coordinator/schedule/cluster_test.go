@@ -43,6 +43,7 @@ func newCluster() *cluster {
 //	load T/3 BYTES     a second
 //	wait 10s
 //	plan               prints what is to be done, and does it
+//	end                prints what would move if nothing else happened, and does nothing
 //	handover N         the owners hand N partitions over (all, if there is no N)
 //	settle             plans and handovers until nothing is left; prints how many steps
 //	show               who owns what
@@ -77,6 +78,8 @@ func (c *cluster) command(t *testing.T, words []string) string {
 		c.state.Now = c.state.Now.Add(duration(t, arg(1)))
 	case "plan":
 		return c.print(c.plan())
+	case "end":
+		return c.print(schedule.Plan{Steps: schedule.End(c.current())})
 	case "handover":
 		n := 1 << 30
 		if len(words) > 1 {

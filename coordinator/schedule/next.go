@@ -198,11 +198,15 @@ func (p *planner) leavers() {
 	}
 }
 
-// pins moves what is not where an operator wants it.
+// pins moves what is not where an operator wants it. What must wait for that
+// counts as there already: else others would make room twice, and come back.
 func (p *planner) pins() {
 	for _, part := range p.parts {
-		if !part.fixed && part.pin != "" && part.pin != part.at {
-			p.move(part, part.pin, "it is pinned there")
+		if part.fixed || part.pin == "" || part.pin == part.at {
+			continue
+		}
+		if !p.move(part, part.pin, "it is pinned there") {
+			p.place(part, part.pin)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package schedule_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"testing"
@@ -225,3 +226,53 @@ func TestProperty_LoadCausesNoStorm(t *testing.T) {
 		require.LessOrEqual(t, moved, 2*periods)
 	})
 }
+
+// What End says is where the plans lead, step by step, if the loads stay as they are.
+func TestProperty_EndIsWherePlansLead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCluster()
+		for i := range rapid.IntRange(1, 6).Draw(t, "nodes") {
+			c.join("n" + strconv.Itoa(i))
+		}
+		for range rapid.IntRange(1, 25).Draw(t, "events") {
+			disturb(t, c)
+		}
+		c.settle(t)
+		for range rapid.IntRange(1, 3).Draw(t, "more events") {
+			disturb(t, c)
+		}
+		c.state.Now = c.state.Now.Add(time.Hour) // every hold is over
+		ends := schedule.End(c.current())
+		before := c.owners()
+		for _, step := range ends {
+			require.Equal(t, before[step.Partition], step.From)
+			require.NotEqual(t, step.From, step.To)
+			before[step.Partition] = step.To
+		}
+		for range 200 {
+			c.settle(t)
+			c.state.Now = c.state.Now.Add(schedule.DefaultLoadPeriod)
+		}
+		counts, ended := make(map[string]int), make(map[string]int)
+		for id, owner := range c.owners() {
+			counts[owner]++
+			ended[before[id]]++
+			if pin := c.state.Pins[id]; owner == pin {
+				require.Equal(t, pin, before[id])
+			}
+		}
+		require.Equal(t, sorted(counts), sorted(ended))
+	})
+}
+
+func (c *cluster) owners() map[talos.PartitionID]string {
+	owners := make(map[talos.PartitionID]string)
+	for _, t := range c.topics {
+		for n, owner := range t.Owners {
+			owners[talos.PartitionID{Topic: t.ID, Number: int32(n)}] = owner //nolint:gosec // small
+		}
+	}
+	return owners
+}
+
+func sorted(counts map[string]int) []int { return slices.Sorted(maps.Values(counts)) }

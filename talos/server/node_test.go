@@ -301,7 +301,7 @@ func TestGRPCHealthTellsWhetherTheNodeServes(t *testing.T) {
 	c := newCluster()
 	first := c.start(t, "n1")
 	second := c.outside(t, "n2")
-	for _, service := range []string{"", "talos.v1.Log", "talos.v1.Admin"} {
+	for _, service := range []string{"", "talos.v1.Log", "talos.v1.Admin", "talos.v1.Cluster"} {
 		for n, want := range map[*testNode]grpc_health_v1.HealthCheckResponse_ServingStatus{
 			first:  grpc_health_v1.HealthCheckResponse_SERVING,
 			second: grpc_health_v1.HealthCheckResponse_NOT_SERVING,

@@ -90,6 +90,7 @@ func (n *Node) newRPCServer() *grpc.Server {
 	s := grpc.NewServer(options...)
 	talosv1.RegisterLogServer(s, &logService{node: n})
 	talosv1.RegisterAdminServer(s, &adminService{node: n})
+	talosv1.RegisterClusterServer(s, &clusterService{node: n})
 	grpc_health_v1.RegisterHealthServer(s, n.grpcHealth)
 	reflection.Register(s)
 	n.streaming = make(map[string]bool)
@@ -121,7 +122,9 @@ func (n *Node) publishHealth(serving bool) {
 	if serving {
 		status = grpc_health_v1.HealthCheckResponse_SERVING
 	}
-	for _, service := range []string{"", talosv1.Log_ServiceDesc.ServiceName, talosv1.Admin_ServiceDesc.ServiceName} {
+	for _, service := range []string{
+		"", talosv1.Log_ServiceDesc.ServiceName, talosv1.Admin_ServiceDesc.ServiceName, talosv1.Cluster_ServiceDesc.ServiceName,
+	} {
 		n.grpcHealth.SetServingStatus(service, status)
 	}
 }
@@ -162,7 +165,8 @@ func answerBytes(method string) int {
 	switch method {
 	case talosv1.Log_Fetch_FullMethodName:
 		return 0
-	case talosv1.Admin_ListTopics_FullMethodName, talosv1.Admin_Metadata_FullMethodName:
+	case talosv1.Admin_ListTopics_FullMethodName, talosv1.Admin_Metadata_FullMethodName,
+		talosv1.Cluster_DescribeCluster_FullMethodName, talosv1.Cluster_DescribePlacement_FullMethodName, talosv1.Cluster_PlanMoves_FullMethodName:
 		return describeBytes
 	case talosv1.Log_ListOffsets_FullMethodName:
 		return offsetsBytes

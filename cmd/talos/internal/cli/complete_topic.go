@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -59,9 +60,15 @@ func (s *settings) completePartition(cmd *cobra.Command, args []string, prefix s
 
 // topicsSoon lists the topics if the node answers soon.
 func (s *settings) topicsSoon(cmd *cobra.Command) ([]talos.Topic, error) {
+	return soon(cmd, s, (*sdk.Client).Topics)
+}
+
+// soon asks a node something if it answers soon.
+func soon[T any](cmd *cobra.Command, s *settings, ask func(*sdk.Client, context.Context) (T, error)) (T, error) {
 	client, err := s.dial()
 	if err != nil {
-		return nil, err
+		var none T
+		return none, err
 	}
 	defer client.Close() //nolint:errcheck // it was only read
 	// A shell's completion has no context of its own.
@@ -71,5 +78,5 @@ func (s *settings) topicsSoon(cmd *cobra.Command) ([]talos.Topic, error) {
 	}
 	ctx, cancel := context.WithTimeout(parent, completionTimeout)
 	defer cancel()
-	return client.Topics(ctx)
+	return ask(client, ctx)
 }

@@ -65,6 +65,8 @@ func addCompletions(cmd *cobra.Command, s *settings) {
 	case cmd.ValidArgsFunction != nil || len(cmd.ValidArgs) > 0:
 	case arguments == "TOPIC" && cmd.Name() != "create":
 		cmd.ValidArgsFunction = s.completeTopic
+	case arguments == "NODE":
+		cmd.ValidArgsFunction = s.completeNode
 	case arguments == "FOLDER":
 	default:
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -95,6 +97,10 @@ func (s *settings) flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		return s.completeTopic
 	case "partition":
 		return s.completePartition
+	case "to", "without":
+		return func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return s.completeNode(cmd, nil, prefix)
+		}
 	}
 	switch value, _ := pflag.UnquoteUsage(f); value {
 	case "FILE":

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"strings"
+	"time"
 
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
@@ -29,7 +30,32 @@ func screens() string {
 	_ = described.print(&b, offsets)
 	prompt("talos offsets logs")
 	_ = printOffsets(&b, formatText, offsets)
+	prompt("talos cluster status")
+	_ = printCluster(&b, exampleCluster())
+	prompt("talos node drain node-2 --dry-run")
+	_ = printPlan(&b, sdk.MovePlan{Pause: 50 * time.Millisecond, AtOnce: 16, Moves: []sdk.PlannedMove{
+		{Topic: "logs", From: "node-2", To: "node-1", Reason: "its owner drains", BytesPerSecond: 3 << 20},
+		{Topic: "logs", Partition: 4, From: "node-2", To: "node-1", Reason: "its owner drains"},
+	}})
 	prompt("talos consume lgs --from -15m --keys")
 	report(&b, &talos.Error{Kind: talos.UnknownTopic, Subject: "lgs"})
 	return strings.TrimPrefix(b.String(), "\n")
+}
+
+// exampleCluster is one in which a node is away.
+func exampleCluster() sdk.ClusterStatus {
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	node := func(id, address string) sdk.NodeStatus {
+		return sdk.NodeStatus{
+			ID: id, Address: address, Version: "v1.0.0", Registered: true, Started: at.Add(-26 * time.Hour), Owned: 40,
+			BytesPerSecond: 3 << 19, AppendsPerSecond: 210,
+		}
+	}
+	return sdk.ClusterStatus{
+		ID: "4f1c0de8-6a8e-4f3a-9a52-0c6c4d7f9b10", At: at, Scheduler: "node-1", Topics: 4, Partitions: 120, Held: 40,
+		Nodes: []sdk.NodeStatus{
+			node("node-1", "10.0.0.1:7070"), node("node-2", "10.0.0.2:7070"),
+			{ID: "node-3", Owned: 40, Mark: sdk.MarkRestart, MarkUntil: at.Add(80 * time.Second)},
+		},
+	}
 }

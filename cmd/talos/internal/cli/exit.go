@@ -32,7 +32,7 @@ func exitCodes() []string {
 		exitOK:          "done",
 		exitFailed:      "failed for a reason that has no code of its own",
 		exitUsage:       "the command line can't be used: unknown command or flag, missing or wrong argument",
-		exitNotFound:    "there is no such topic or partition",
+		exitNotFound:    "there is no such topic, partition or node",
 		exitUnavailable: "the node, the store or etcd can't be reached or is too busy; trying again may help",
 		exitRefused:     "refused: data or a setting breaks a limit, the node does not let the client in, an offset is out of range, a name or folder is taken",
 		exitDamaged:     "stored data is damaged",

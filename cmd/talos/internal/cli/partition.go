@@ -5,10 +5,10 @@ import "github.com/spf13/cobra"
 func newPartition(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "partition",
-		Short: "Mend partitions that can't be opened",
+		Short: "Show where partitions are, move them, mend them",
 		Args:  noSuchCommand,
 		RunE:  showHelp,
 	}
-	cmd.AddCommand(newPartitionRebuild(s))
+	cmd.AddCommand(newPartitionDescribe(s), newPartitionMove(s), newPartitionRebuild(s))
 	return cmd
 }

@@ -58,20 +58,19 @@ Then, in another terminal:             talos topic create logs --partitions 4
 		return &usageError{text: err.Error(), hint: seeHelp(cmd)}
 	})
 	root.AddGroup(&cobra.Group{ID: groupNode, Title: "Run a node:"}, &cobra.Group{ID: groupClient, Title: "Use it:"},
+		&cobra.Group{ID: groupCluster, Title: "Run a cluster:"},
 		&cobra.Group{ID: groupStore, Title: "Look at a store:"}, &cobra.Group{ID: groupMore, Title: "More:"})
 	root.AddCommand(newDev(p), newServer(p), newConfig())
-	for _, cmd := range []*cobra.Command{
-		newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newPartition(s), newBench(s), newVersion(p, s),
-	} {
-		cmd.GroupID = groupClient
-		cmd.PersistentFlags().StringVar(&s.server, "server", "",
-			"`HOST:PORT` of a node, or of several, separated by commas (default "+defaultServer+", or the environment's "+serverEnv+")")
-		cmd.PersistentFlags().DurationVar(&s.timeout, "timeout", defaultTimeout,
-			"wait up to `DURATION` for a node's answer")
-		s.secure.add(cmd.PersistentFlags())
-		s.explainAll(cmd)
-		root.AddCommand(cmd)
+	addClients := func(group string, commands ...*cobra.Command) {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			s.addTo(cmd)
+			root.AddCommand(cmd)
+		}
 	}
+	addClients(groupClient,
+		newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newBench(s), newVersion(p, s))
+	addClients(groupCluster, newCluster(s), newNode(s), newPartition(s), newRebalance(s))
 	segments := newSegment()
 	segments.GroupID = groupStore
 	completion := newCompletion()
@@ -82,11 +81,22 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	return root
 }
 
+// addTo gives a client command, and all below it, the flags that all of them share.
+func (s *settings) addTo(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringVar(&s.server, "server", "",
+		"`HOST:PORT` of a node, or of several, separated by commas (default "+defaultServer+", or the environment's "+serverEnv+")")
+	cmd.PersistentFlags().DurationVar(&s.timeout, "timeout", defaultTimeout,
+		"wait up to `DURATION` for a node's answer")
+	s.secure.add(cmd.PersistentFlags())
+	s.explainAll(cmd)
+}
+
 const (
-	groupNode   = "node"
-	groupStore  = "store"
-	groupClient = "client"
-	groupMore   = "more"
+	groupNode    = "node"
+	groupStore   = "store"
+	groupClient  = "client"
+	groupCluster = "cluster"
+	groupMore    = "more"
 )
 
 // address is the node that the command talks to; named tells whether the user

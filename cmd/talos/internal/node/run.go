@@ -79,7 +79,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	id := firstOf(cfg.ID, parts.nodeID, advertise)
-	meta, err := coordinator.Open(ctx, parts.kv, coordinator.Node{ID: id, Address: advertise}, cfg.Logger)
+	meta, err := coordinator.Open(ctx, parts.kv, coordinator.Node{ID: id, Address: advertise, Version: cfg.Version}, cfg.Logger)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/talos"
+)
+
+// pinned is a cluster that moves each pinned partition some time after it was
+// pinned, except to the node that is called nowhere.
+type pinned struct {
+	topic  sdk.TopicPlacement
+	began  map[int32]time.Time
+	moving time.Duration
+	most   int // pins at the same time
+	faults []error
+}
+
+func newPinned(partitions int32) *pinned {
+	p := &pinned{
+		topic: sdk.TopicPlacement{Topic: talos.Topic{Name: "logs", Partitions: partitions}},
+		began: make(map[int32]time.Time), moving: time.Second,
+	}
+	for n := range partitions {
+		p.topic.Partitions = append(p.topic.Partitions, sdk.PartitionPlacement{Partition: n, Owner: "a"})
+	}
+	return p
+}
+
+func (p *pinned) Placement(_ context.Context, topics ...talos.TopicName) ([]sdk.TopicPlacement, error) {
+	if len(p.faults) > 0 {
+		fault := p.faults[0]
+		p.faults = p.faults[1:]
+		return nil, fault
+	}
+	if topics[0] != "logs" {
+		return nil, &talos.Error{Kind: talos.UnknownTopic, Subject: string(topics[0])}
+	}
+	for n, began := range p.began {
+		if at := &p.topic.Partitions[n]; time.Since(began) >= p.moving && at.Pin != "nowhere" {
+			at.Owner = at.Pin
+			delete(p.began, n)
+		}
+	}
+	copied := p.topic
+	copied.Partitions = append([]sdk.PartitionPlacement(nil), p.topic.Partitions...)
+	return []sdk.TopicPlacement{copied}, nil
+}
+
+func (p *pinned) PinPartitions(ctx context.Context, pins ...sdk.Pin) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, pin := range pins {
+		p.topic.Partitions[pin.Partition].Pin = pin.Node
+		if pin.Node != "" {
+			p.began[pin.Partition] = time.Now()
+		} else {
+			delete(p.began, pin.Partition)
+		}
+	}
+	now := 0
+	for _, at := range p.topic.Partitions {
+		if at.Pin != "" {
+			now++
+		}
+	}
+	p.most = max(p.most, now)
+	return nil
+}
+
+func (p *pinned) owners() string {
+	var owners strings.Builder
+	for _, at := range p.topic.Partitions {
+		owners.WriteString(at.Owner)
+		if at.Pin != "" {
+			owners.WriteString("!")
+		}
+	}
+	return owners.String()
+}
+
+func movesTo(node string, partitions ...int32) []sdk.PlannedMove {
+	var moves []sdk.PlannedMove
+	for _, n := range partitions {
+		moves = append(moves, sdk.PlannedMove{Topic: "logs", Partition: n, From: "a", To: node})
+	}
+	return moves
+}
+
+// carrierOf moves partitions of a cluster, and notes them.
+func carrierOf(p *pinned) (*carrier, *[]string) {
+	told := &[]string{}
+	return &carrier{s: &settings{timeout: 10 * time.Second}, client: p, done: func(m sdk.PlannedMove, moved bool) error {
+		*told = append(*told, fmt.Sprintf("%d %v", m.Partition, moved))
+		return nil
+	}}, told
+}
+
+func TestCarrierMovesAndLeavesNoPins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(4)
+		p.topic.Partitions[2].Owner = "b"
+		c, told := carrierOf(p)
+		require.NoError(t, c.carry(t.Context(), movesTo("b", 1, 2, 3)))
+		require.Equal(t, "abbb", p.owners())
+		require.Equal(t, []string{"2 false", "1 true", "3 true"}, *told)
+		require.Equal(t, 3, c.carried)
+	})
+}
+
+func TestCarrierKeepsPinsIfItShould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(3)
+		p.topic.Partitions[2].Owner = "b"
+		c, _ := carrierOf(p)
+		c.keep = true
+		require.NoError(t, c.carry(t.Context(), movesTo("b", 1, 2)))
+		require.Equal(t, "ab!b!", p.owners())
+	})
+}
+
+func TestCarrierMovesSomeAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(100)
+		c, _ := carrierOf(p)
+		var all []int32
+		for n := range int32(100) {
+			all = append(all, n)
+		}
+		require.NoError(t, c.carry(t.Context(), movesTo("b", all...)))
+		require.Equal(t, strings.Repeat("b", 100), p.owners())
+		require.Equal(t, carriedAtOnce, p.most)
+	})
+}
+
+// Whoever stops it finds what had begun where it was, or where it should be, and no
+// pins.
+func TestCarrierStopsInGoodOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(carriedAtOnce + 8)
+		var all []int32
+		for n := range int32(carriedAtOnce + 8) {
+			all = append(all, n)
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 1500*time.Millisecond) // within the second lot
+		defer stop()
+		c, _ := carrierOf(p)
+		require.ErrorIs(t, c.carry(ctx, movesTo("b", all...)), context.DeadlineExceeded)
+		require.Equal(t, carriedAtOnce, c.carried)
+		require.Equal(t, strings.Repeat("b", carriedAtOnce)+strings.Repeat("a", 8), p.owners())
+
+		// And it can go on.
+		c, _ = carrierOf(p)
+		require.NoError(t, c.carry(t.Context(), movesTo("b", all...)))
+		require.Equal(t, strings.Repeat("b", carriedAtOnce+8), p.owners())
+	})
+}
+
+func TestCarrierGivesUpOnWhatDoesNotMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(2)
+		c, _ := carrierOf(p)
+		err := c.carry(t.Context(), append(movesTo("b", 0), movesTo("nowhere", 1)...))
+		require.ErrorIs(t, err, talos.InvalidRequest)
+		require.ErrorContains(t, err, "logs/1")
+		require.Equal(t, "ba", p.owners())
+	})
+}
+
+func TestCarrierChangesNothingIfThePlanIsWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(2)
+		c, _ := carrierOf(p)
+		require.ErrorIs(t, c.carry(t.Context(), movesTo("b", 0, 2)), talos.UnknownPartition)
+		require.ErrorIs(t, c.carry(t.Context(), append(movesTo("b", 0), sdk.PlannedMove{Topic: "logz", To: "b"})), talos.UnknownTopic)
+		require.Equal(t, "aa", p.owners())
+		require.Zero(t, p.most)
+	})
+}
+
+// A node that is away for a moment ends nothing; one that stays away does.
+func TestCarrierOutlivesAShortOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(1)
+		c, _ := carrierOf(p)
+		outage := func(looks int) {
+			p.faults = nil
+			for range looks {
+				p.faults = append(p.faults, &talos.Error{Kind: talos.Unavailable})
+			}
+		}
+		time.AfterFunc(100*time.Millisecond, func() { outage(10) })
+		require.NoError(t, c.carry(t.Context(), movesTo("b", 0)))
+
+		time.AfterFunc(100*time.Millisecond, func() { outage(1000) })
+		require.ErrorIs(t, c.carry(t.Context(), movesTo("c", 0)), talos.Unavailable)
+		require.Equal(t, "b", p.owners())
+	})
+}
+
+func TestReadMoves(t *testing.T) {
+	moves, err := readMoves(strings.NewReader(`{"topic":"logs","partition":3,"from":"a","to":"b","reason":"balance","bytes_per_second":1.5}
+
+{"topic":"logs","partition":0,"to":"b","later":"unknown"}
+`))
+	require.NoError(t, err)
+	require.Equal(t, []sdk.PlannedMove{
+		{Topic: "logs", Partition: 3, From: "a", To: "b", Reason: "balance", BytesPerSecond: 1.5},
+		{Topic: "logs", To: "b"},
+	}, moves)
+	for _, line := range []string{`{"partition":0,"to":"b"}`, `{"topic":"logs","to":"b"}`, `{"topic":"logs","partition":0}`, `logs 0 b`, `{"topic":"logs","partition":-1,"to":"b"}`} {
+		_, err := readMoves(strings.NewReader(`{"topic":"logs","partition":0,"to":"b"}` + "\n" + line))
+		require.ErrorIs(t, err, talos.InvalidRequest, line)
+		require.ErrorContains(t, err, "line 2", line)
+	}
+}

@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/sdk/fake"
+	"github.com/talos-log/talos/talos"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
+
+// console runs commands against a real cluster of two nodes in this process.
+type console struct {
+	t       *testing.T
+	cluster *fake.Cluster
+}
+
+func newConsole(t *testing.T) console {
+	return console{t, fake.StartT(t, fake.Nodes(2))}
+}
+
+// run runs one command and returns what it printed, on standard output and standard
+// error.
+func (c console) run(args ...string) (out, words string, err error) {
+	c.t.Helper()
+	return c.runFor(c.t.Context(), args...)
+}
+
+func (c console) runFor(ctx context.Context, args ...string) (out, words string, err error) {
+	var stdout, stderr strings.Builder
+	root := newRoot(program{name: "talos", version: "v0.0.0-test"})
+	root.SetArgs(append(args, "--server", c.cluster.Address(), "--timeout", patience.String()))
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	err = root.ExecuteContext(ctx)
+	return stdout.String(), stderr.String(), err
+}
+
+// must is run for a command that must succeed.
+func (c console) must(args ...string) (out, words string) {
+	c.t.Helper()
+	out, words, err := c.run(args...)
+	require.NoError(c.t, err, "%v: %s", args, words)
+	return out, words
+}
+
+// owners returns how many partitions each node owns, when nothing moves any more.
+func (c console) owners() map[string]int {
+	c.t.Helper()
+	owners := make(map[string]int)
+	require.Eventually(c.t, func() bool {
+		var status clusterJSON
+		out, _ := c.must("cluster", "status", "-o", "json")
+		require.NoError(c.t, json.Unmarshal([]byte(out), &status))
+		clear(owners)
+		for _, n := range status.Nodes {
+			owners[n.ID] = n.Partitions
+		}
+		return status.Moving == 0 && status.Orphans == 0 && status.Misplaced == 0
+	}, patience, 10*time.Millisecond)
+	return owners
+}
+
+func (c console) awaitOwners(want map[string]int) {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool {
+		got := c.owners()
+		for node, n := range want {
+			if got[node] != n {
+				return false
+			}
+		}
+		return true
+	}, patience, 10*time.Millisecond)
+}
+
+func TestDrainAndBack(t *testing.T) {
+	c := newConsole(t)
+	c.must("topic", "create", "logs", "--partitions", "8")
+	c.awaitOwners(map[string]int{"fake-0": 4, "fake-1": 4})
+
+	out, words := c.must("node", "drain", "fake-1", "--dry-run")
+	require.Contains(t, out, "its owner drains")
+	require.Contains(t, out, "4 partitions to move")
+	require.Contains(t, words, "nothing was changed")
+	c.awaitOwners(map[string]int{"fake-0": 4, "fake-1": 4})
+
+	out, words = c.must("node", "drain", "fake-1")
+	require.Contains(t, out, "4 partitions to move")
+	require.Contains(t, words, "fake-1 owns nothing any more and can be stopped")
+	c.awaitOwners(map[string]int{"fake-0": 8, "fake-1": 0})
+	out, _ = c.must("cluster", "status")
+	require.Contains(t, out, "fake-1 is drained")
+	out, _ = c.must("node", "list")
+	require.Regexp(t, `(?m)^fake-1 +\S+ +drained +0 `, out)
+	out, _ = c.must("node", "drain", "fake-1", "-o", "json")
+	require.JSONEq(t, `{"node":"fake-1","state":"drained","left":0,"moves":[]}`, out)
+
+	_, words = c.must("node", "uncordon", "fake-1")
+	require.Contains(t, words, "fake-1 may own partitions again")
+	c.awaitOwners(map[string]int{"fake-0": 4, "fake-1": 4})
+	out, _ = c.must("rebalance", "status")
+	require.Contains(t, out, "nothing moves, and every node has its share")
+	out, _ = c.must("rebalance", "plan")
+	require.Equal(t, "nothing to move\n", out)
+}
+
+func TestMoveAPartition(t *testing.T) {
+	c := newConsole(t)
+	c.must("topic", "create", "logs", "--partitions", "2")
+	c.awaitOwners(map[string]int{"fake-0": 1, "fake-1": 1})
+	for _, partition := range []string{"0", "1"} {
+		_, words := c.must("partition", "move", "logs", "--partition", partition, "--to", "fake-1")
+		require.Contains(t, words, "logs/"+partition+" is on fake-1, and stays there")
+	}
+	c.awaitOwners(map[string]int{"fake-0": 0, "fake-1": 2})
+	out, _ := c.must("partition", "describe", "logs")
+	require.Regexp(t, `(?m)^ +1  owned  fake-1  -     fake-1 +\d+ +0 +0 `, out)
+	out, _ = c.must("partition", "describe", "logs", "--partition", "1", "-o", "json")
+	var line placementJSON
+	require.NoError(t, json.Unmarshal([]byte(out), &line))
+	require.Equal(t, "fake-1", line.Pin)
+	require.Positive(t, line.Epoch)
+
+	c.must("partition", "move", "logs", "--partition", "1", "--unpin")
+	c.awaitOwners(map[string]int{"fake-0": 1, "fake-1": 1})
+
+	for _, args := range [][]string{
+		{"partition", "move", "logs"},
+		{"partition", "move", "logs", "--partition", "1"},
+		{"partition", "move", "logs", "--to", "fake-1"},
+		{"partition", "move", "logs", "--partition", "1", "--to", "fake-1", "--unpin"},
+		{"node", "restart", "fake-1", "--hold", "0s"},
+	} {
+		_, _, err := c.run(args...)
+		require.Equal(t, exitUsage, exitCode(err), "%v", args)
+	}
+	for kind, args := range map[talos.Kind][]string{
+		talos.UnknownNode:      {"partition", "move", "logs", "--partition", "1", "--to", "fake-9"},
+		talos.UnknownPartition: {"partition", "describe", "logs", "--partition", "7"},
+		talos.UnknownTopic:     {"partition", "describe", "logz"},
+	} {
+		_, _, err := c.run(args...)
+		require.ErrorIs(t, err, kind)
+		require.Equal(t, exitNotFound, exitCode(err))
+	}
+}
+
+func TestApplyAPlanFile(t *testing.T) {
+	c := newConsole(t)
+	c.must("topic", "create", "logs", "--partitions", "6")
+	c.awaitOwners(map[string]int{"fake-0": 3, "fake-1": 3})
+	out, _ := c.must("rebalance", "plan", "--without", "fake-0", "-o", "json")
+	require.Equal(t, 3, strings.Count(out, "\n"))
+	file := filepath.Join(t.TempDir(), "moves.json")
+	require.NoError(t, os.WriteFile(file, []byte(out), 0o600))
+
+	out, words := c.must("rebalance", "apply", "-f", file, "--pin")
+	require.Contains(t, out, "3 partitions to move")
+	require.Contains(t, words, "3 partitions are where they should be")
+	c.awaitOwners(map[string]int{"fake-0": 3, "fake-1": 3}) // the others made room
+	out, _ = c.must("rebalance", "apply", "-f", file, "-o", "json")
+	require.Equal(t, 3, strings.Count(out, `"state":"there"`))
+	out, _ = c.must("rebalance", "apply")
+	require.Equal(t, "nothing to move\n", out)
+
+	require.NoError(t, os.WriteFile(file, []byte("{}\n"), 0o600))
+	_, _, err := c.run("rebalance", "apply", "-f", file)
+	require.Equal(t, exitRefused, exitCode(err))
+}
+
+// A command that waits can be stopped; what it asked for goes on.
+func TestDrainIsStopped(t *testing.T) {
+	c := newConsole(t)
+	c.must("topic", "create", "logs", "--partitions", "4")
+	c.awaitOwners(map[string]int{"fake-0": 2, "fake-1": 2})
+	_, _, err := c.run("node", "drain", "fake-0", "--no-wait")
+	require.NoError(t, err)
+	c.awaitOwners(map[string]int{"fake-0": 0, "fake-1": 4})
+
+	// Nobody is left to take anything from fake-1.
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	stopped := make(chan error, 1)
+	go func() {
+		_, _, err := c.runFor(ctx, "node", "drain", "fake-1")
+		stopped <- err
+	}()
+	require.Eventually(t, func() bool {
+		out, _ := c.must("node", "list")
+		return strings.Count(out, "drain") == 2
+	}, patience, 10*time.Millisecond)
+	stop()
+	err = <-stopped
+	require.ErrorIs(t, err, talos.Canceled)
+	require.ErrorContains(t, err, "fake-1 still owns 4 partitions, and goes on handing over")
+	require.Equal(t, exitFailed, exitCode(err))
+	c.must("node", "uncordon", "fake-0")
+	c.awaitOwners(map[string]int{"fake-0": 4, "fake-1": 0})
+}
+
+func TestAnnounceARestart(t *testing.T) {
+	c := newConsole(t)
+	_, words := c.must("node", "restart", "fake-1", "--hold", "1h")
+	require.Contains(t, words, "what fake-1 owns is kept for it for 1h")
+	out, _ := c.must("cluster", "status")
+	require.Contains(t, out, "fake-1 is about to restart")
+	require.Contains(t, out, "changing; it ends by itself")
+}
