@@ -173,8 +173,9 @@ func (l *Log) Err() error {
 
 // Close hands the partition over: no further appends are taken, those in the
 // queue are stored and answered, the segment is sealed. When ctx ends first,
-// what is left is given up: unanswered appends fail with NotServing, and the
-// segment stays for the next owner to recover. It returns when nothing of the
+// what is left is given up: appends in the queue fail with NotServing, those that
+// the store has with NotOwner, since they may be stored, and the segment stays for
+// the next owner to recover. It returns when nothing of the
 // log runs anymore.
 func (l *Log) Close(ctx context.Context) error {
 	l.inbox.close(l.ended("it was closed"))

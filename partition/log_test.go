@@ -380,6 +380,32 @@ func TestCloseGivesUpWhenItsTimeIsOver(t *testing.T) {
 	})
 }
 
+// An append that was with the store when the log was given up may be stored, so its
+// answer must not be one that promises the contrary; one in the queue is not.
+func TestWhatIsInFlightWhenALogIsGivenUpHasAnUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		never := make(chan struct{})
+		r.store = faulty.New(r.store, faulty.Rules(faulty.Rule{Op: faulty.Append, Fault: faulty.Fault{After: faulty.Hang(never)}}))
+		l := r.open("a")
+		var inFlight []<-chan outcome
+		for range maxInflight {
+			inFlight = append(inFlight, send(l, plain("with the store")))
+			synctest.Wait()
+		}
+		queued := send(l, plain("in the queue"))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, l.Close(ctx), context.DeadlineExceeded)
+		for _, ch := range inFlight {
+			require.ErrorIs(t, (<-ch).err, talos.NotOwner)
+		}
+		require.ErrorIs(t, (<-queued).err, talos.NotServing)
+		require.Equal(t, talos.Offset(maxInflight), r.open("b").Range().End, "they were stored")
+	})
+}
+
 func TestCloseGivesUpSealingWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

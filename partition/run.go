@@ -150,17 +150,21 @@ func (l *Log) orCommit(wait time.Duration) time.Duration {
 // finish ends the log: everything unanswered fails, nothing runs afterwards.
 func (l *Log) finish(why error) {
 	l.err = why
+	inFlight := why
 	switch {
 	case errors.Is(why, errClosed):
 		l.err = l.ended("it was closed")
+		inFlight = l.err
 	case l.ctx.Err() != nil:
 		l.err = l.ended("it was given up")
+		// NotServing would promise that nothing was stored, and the store may do so yet.
+		inFlight = l.deposed("it was given up while the store had the append; the next owner knows what became of it", nil)
 	default:
 		l.metrics.finished(why)
 		l.log.Warn("partition ended", "error", why, "epoch", l.rec.Epoch, "end", l.acked)
 	}
 	l.inbox.close(l.err)
-	l.failInflight(l.err)
+	l.failInflight(inFlight)
 	for _, r := range l.inbox.takeTrims() {
 		r.done <- l.err
 	}
