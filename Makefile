@@ -14,6 +14,9 @@ PKG ?= ./...
 EXPLORE ?= short
 FUZZSECONDS ?= 60
 ARGS ?=
+# make chaos: histories for each store, and the stores, with commas between them.
+HISTORIES ?= 3
+STORE ?= local,s3,hdfs
 
 BIN := .bin
 LINT := $(BIN)/golangci-lint
@@ -96,6 +99,10 @@ hdfs-long: ## Many rounds of what can befall a pair of NameNodes (TALOS_HDFS_LON
 
 explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)
 	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h ./test/explore
+
+chaos: $(MINIO) $(ETCD) ## Several nodes, etcd, a store, and faults: HISTORIES=n STORE=local,s3,hdfs; TALOS_SEED repeats the choice
+	@case '$(STORE)' in *hdfs*) tools/hadoop/install.sh ;; esac
+	TALOS_CHAOS_HISTORIES=$(HISTORIES) TALOS_CHAOS_STORE=$(STORE) $(GO) test -count=1 -v -timeout 24h $(ARGS) -run '^TestHistories$$' ./test/chaos
 
 fuzz: ## Every fuzz target, FUZZSECONDS in all
 	tools/check/fuzz.sh $(FUZZSECONDS)

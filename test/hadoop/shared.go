@@ -63,10 +63,13 @@ func startShared(cfg Config) error {
 	return err
 }
 
+// Tests are a package's tests: a *testing.M, or what has one within.
+type Tests interface{ Run() int }
+
 // Main runs the tests of a binary, then ends the cluster of ForTest and removes
 // its data; after a failure its logs stay. It looks for goroutines that were left
 // behind, and returns the exit code.
-func Main(m *testing.M) int {
+func Main(m Tests) int {
 	code := m.Run()
 	if err := endShared(code == 0); err != nil {
 		// There is nowhere else to say so.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -127,12 +128,13 @@ type History struct {
 	byID   map[ID]*send
 	reads  map[string][]read
 	ranges map[string][]seenRange
+	epochs map[int32]talos.Epoch
 	misuse []Anomaly
 }
 
 // New returns an empty history.
 func New() *History {
-	return &History{byID: map[ID]*send{}, reads: map[string][]read{}, ranges: map[string][]seenRange{}}
+	return &History{byID: map[ID]*send{}, reads: map[string][]read{}, ranges: map[string][]seenRange{}, epochs: map[int32]talos.Epoch{}}
 }
 
 // next advances the clock. Requires mu.
@@ -160,6 +162,7 @@ func (h *History) Acked(id ID, a Ack) {
 	h.end(id, acked, func(s *send) {
 		s.ack = a
 		h.acks++
+		h.epochs[a.Partition] = max(h.epochs[a.Partition], a.Epoch)
 		if s.partition != a.Partition {
 			h.misuse = append(h.misuse, Anomaly{
 				InconsistentOffsets,
@@ -230,6 +233,27 @@ func (h *History) AckedOfSince(t Tick) int {
 		}
 	}
 	return n
+}
+
+// AckedIn counts, for each partition, the acknowledged records that were sent later
+// than t.
+func (h *History) AckedIn(since Tick) map[int32]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counts := map[int32]int{}
+	for i := len(h.sends) - 1; i >= 0 && h.sends[i].sent > since; i-- {
+		if h.sends[i].outcome == acked {
+			counts[h.sends[i].partition]++
+		}
+	}
+	return counts
+}
+
+// Epochs returns the newest epoch of each partition that has acknowledged.
+func (h *History) Epochs() map[int32]talos.Epoch {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.epochs)
 }
 
 // AckedBetween counts the acknowledgements that came later than from, and not

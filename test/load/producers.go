@@ -23,13 +23,22 @@ type Plan struct {
 	Topic   talos.TopicName
 	// Codecs has an entry for each producer.
 	Codecs []batch.Codec
+	// Plain is how many producers there are beyond these that have no id, and send
+	// each record once.
+	Plain int
 	// Records is how many records each producer sends; 0: until Stop.
 	Records int
 	// Window bounds the records of each producer that wait for their answer: a
 	// job must not lie in buffers before the first kill.
-	Window  int
-	Lines   [][]byte
-	History *history.History
+	Window int
+	// Rate bounds the records that each producer sends in a second; 0 means that
+	// the window alone does.
+	Rate int
+	// Expected tells of an error whether a producer may meet it; nil means that none
+	// may be met.
+	Expected func(error) bool
+	Lines    [][]byte
+	History  *history.History
 }
 
 // Producers are running producers, each with a connection of its own.
@@ -48,9 +57,9 @@ type Producers struct {
 // ctx bounds all that they do.
 func StartProducers(ctx context.Context, plan Plan) (*Producers, error) {
 	p := &Producers{plan: plan, stopping: make(chan struct{})}
-	var all []*producer
-	for number, codec := range plan.Codecs {
-		one, err := p.open(ctx, number, codec)
+	var all []sender
+	for number := range len(plan.Codecs) + plan.Plain {
+		one, err := p.open(ctx, number)
 		if err != nil {
 			for _, opened := range all {
 				err = errors.Join(err, opened.close(ctx))
@@ -61,10 +70,10 @@ func StartProducers(ctx context.Context, plan Plan) (*Producers, error) {
 	}
 	for _, one := range all {
 		p.wg.Go(func() {
-			if err := errors.Join(one.run(ctx), one.close(ctx)); err != nil {
+			if err := errors.Join(one.run(ctx), one.close(ctx)); err != nil && !plan.expects(err) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
-				p.errs = append(p.errs, fmt.Errorf("producer %d: %w", one.number, err))
+				p.errs = append(p.errs, fmt.Errorf("producer %d: %w", one.name(), err))
 			}
 		})
 	}
@@ -83,8 +92,22 @@ func (p *Producers) Wait() error {
 	return errors.Join(p.errs...)
 }
 
-// producer is one of them.
-type producer struct {
+// sender is one of them.
+type sender interface {
+	name() int
+	run(ctx context.Context) error
+	close(ctx context.Context) error
+}
+
+func (p *Producers) open(ctx context.Context, number int) (sender, error) {
+	if number < len(p.plan.Codecs) {
+		return openIdempotent(ctx, p.plan, p.stopping, number)
+	}
+	return openPlain(ctx, p.plan, p.stopping, number)
+}
+
+// idempotent is one that has the SDK's whole care.
+type idempotent struct {
 	plan     Plan
 	stopping <-chan struct{}
 	number   int
@@ -92,31 +115,40 @@ type producer struct {
 	sender   *sdk.Producer
 }
 
-func (p *Producers) open(ctx context.Context, number int, codec batch.Codec) (*producer, error) {
-	client, err := sdk.Dial(p.plan.Address)
+func openIdempotent(ctx context.Context, plan Plan, stopping <-chan struct{}, number int) (*idempotent, error) {
+	client, err := sdk.Dial(plan.Address)
 	if err != nil {
 		return nil, err
 	}
-	sender, err := client.NewProducer(ctx, p.plan.Topic,
-		sdk.ProducerCodec(codec), sdk.ProducerDeliveryTimeout(deliveryTimeout))
+	sender, err := client.NewProducer(ctx, plan.Topic,
+		sdk.ProducerCodec(plan.Codecs[number]), sdk.ProducerDeliveryTimeout(deliveryTimeout))
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &producer{plan: p.plan, stopping: p.stopping, number: number, client: client, sender: sender}, nil
+	return &idempotent{plan: plan, stopping: stopping, number: number, client: client, sender: sender}, nil
 }
 
+func (p *idempotent) name() int { return p.number }
+
 // close waits for all answers first.
-func (p *producer) close(ctx context.Context) error {
+func (p *idempotent) close(ctx context.Context) error {
 	return errors.Join(p.sender.Close(ctx), p.client.Close())
 }
 
-func (p *producer) run(ctx context.Context) error {
+func (p *idempotent) run(ctx context.Context) error {
 	window := make(chan struct{}, p.plan.Window)
+	pace := newPace(p.plan.Rate)
+	defer pace.stop()
 	for sequence := 0; p.plan.Records == 0 || sequence < p.plan.Records; sequence++ {
 		select {
 		case <-p.stopping:
 			return nil
+		case <-ctx.Done():
+			return ctx.Err()
 		case window <- struct{}{}:
+		}
+		if !pace.wait(ctx, p.stopping) {
+			return nil
 		}
 		id := history.ID{Producer: p.number, Sequence: sequence}
 		if err := p.send(ctx, id, func() { <-window }); err != nil {
@@ -126,7 +158,7 @@ func (p *producer) run(ctx context.Context) error {
 	return nil
 }
 
-func (p *producer) send(ctx context.Context, id history.ID, answered func()) error {
+func (p *idempotent) send(ctx context.Context, id history.ID, answered func()) error {
 	r := Record(id, p.plan.Lines)
 	partition := PartitionOf(id, p.sender.Partitions())
 	h := p.plan.History
@@ -134,14 +166,24 @@ func (p *producer) send(ctx context.Context, id history.ID, answered func()) err
 	err := p.sender.Send(ctx, partition, r, func(d sdk.Delivery, err error) {
 		defer answered()
 		if err != nil {
-			h.Failed(id, err)
+			p.failed(id, err)
 			return
 		}
 		h.Acked(id, history.Ack{Partition: d.Partition, Offset: d.Offset, Epoch: d.Epoch, Duplicate: d.Duplicate})
 	})
 	if err != nil {
-		h.Failed(id, err)
+		p.failed(id, err)
 		return fmt.Errorf("send %v: %w", id, err)
 	}
 	return nil
 }
+
+func (p *idempotent) failed(id history.ID, err error) {
+	if p.plan.expects(err) {
+		p.plan.History.Unknown(id, err)
+	} else {
+		p.plan.History.Failed(id, err)
+	}
+}
+
+func (p *Plan) expects(err error) bool { return p.Expected != nil && p.Expected(err) }

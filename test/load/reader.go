@@ -14,6 +14,10 @@ import (
 
 // Reader reads a topic from its first record on into a history.
 type Reader struct {
+	// Expected tells of an error whether Follow may meet it, and go on; nil means
+	// that it may meet none. It is set before Follow.
+	Expected func(error) bool
+
 	name     string
 	history  *history.History
 	client   *sdk.Client
@@ -60,7 +64,7 @@ func (r *Reader) Follow(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
+		if err != nil && (r.Expected == nil || !r.Expected(err)) {
 			return err
 		}
 	}

@@ -16,9 +16,12 @@ import (
 // of Main.
 var shared *Server
 
+// Tests are a package's tests: a *testing.M, or what has one within.
+type Tests interface{ Run() int }
+
 // Main runs a package's tests with a server that they share, and returns the exit
 // code. It sets the credentials in the environment.
-func Main(m *testing.M) int {
+func Main(m Tests) int {
 	s, err := New()
 	if err == nil {
 		defer remove(s)

@@ -2,6 +2,7 @@ package scene
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -102,8 +103,13 @@ func New(t *testing.T, cfg Config) *Scene {
 	})
 	client, err := sdk.Dial(s.address)
 	require.NoError(t, err)
-	_, err = client.CreateTopic(t.Context(), Topic, cfg.Partitions, cfg.Topic)
-	require.NoError(t, err)
+	s.Await("the topic is not made", func() bool {
+		_, err = client.CreateTopic(t.Context(), Topic, cfg.Partitions, cfg.Topic)
+		return err == nil || !talos.Retryable(err)
+	})
+	if !errors.Is(err, talos.TopicExists) { // by an attempt whose answer was lost
+		require.NoError(t, err)
+	}
 	require.NoError(t, client.Close())
 	return s
 }
@@ -112,13 +118,17 @@ func New(t *testing.T, cfg Config) *Scene {
 // or, with 0, until they are stopped.
 func (s *Scene) Produce(records, window int, of []batch.Codec) *load.Producers {
 	s.T.Helper()
+	return s.Load(load.Plan{Codecs: of, Records: records, Window: window})
+}
+
+// Load starts producers; the scene says where they send, and what.
+func (s *Scene) Load(plan load.Plan) *load.Producers {
+	s.T.Helper()
 	input, err := lines()
 	require.NoError(s.T, err)
+	plan.Address, plan.Topic, plan.Lines, plan.History = s.address, Topic, input, s.History
 	ctx, cancel := context.WithCancel(context.Background())
-	producers, err := load.StartProducers(ctx, load.Plan{
-		Address: s.address, Topic: Topic, Codecs: of,
-		Records: records, Window: window, Lines: input, History: s.History,
-	})
+	producers, err := load.StartProducers(ctx, plan)
 	if err != nil {
 		cancel()
 	}
@@ -141,8 +151,16 @@ type Follower struct {
 // Follow starts a reader that follows the topic from its start on.
 func (s *Scene) Follow() *Follower {
 	s.T.Helper()
-	reader, err := load.OpenReader(s.T.Context(), s.address, Topic, s.History, "follower")
+	return s.FollowFrom(s.address, "follower", nil)
+}
+
+// FollowFrom is Follow with a name, for a reader that knows some nodes only, and
+// with the errors that it may meet.
+func (s *Scene) FollowFrom(address, name string, expected func(error) bool) *Follower {
+	s.T.Helper()
+	reader, err := load.OpenReader(s.T.Context(), address, Topic, s.History, name)
 	require.NoError(s.T, err)
+	reader.Expected = expected
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Follower{reader: reader, cancel: cancel, ended: make(chan error, 1)}
 	go func() { f.ended <- reader.Follow(ctx) }()
@@ -177,27 +195,48 @@ func (s *Scene) Pass(d time.Duration) {
 	}
 }
 
+// Address is where clients go: host:port of all nodes, with commas between them.
+func (s *Scene) Address() string { return s.address }
+
 // Finish ends the load, and compares what everybody saw. f may be nil.
 func (s *Scene) Finish(producers *load.Producers, f *Follower) {
 	s.T.Helper()
+	s.End(producers)
+	if f != nil {
+		s.CatchUp(f)
+	}
+	if anomalies := s.Judge(); len(anomalies) > 0 {
+		s.T.Errorf("the log broke its promises: %s", history.Report(anomalies))
+	}
+	s.T.Logf("%d records acknowledged", s.History.Acks())
+}
+
+// End lets the producers end, each record with its answer.
+func (s *Scene) End(producers *load.Producers) {
+	s.T.Helper()
 	producers.Stop()
 	require.NoError(s.T, producers.Wait())
-	if f != nil {
-		ends := s.History.Ends()
-		s.Await("the follower does not get everything", func() bool { return f.reader.Reached(ends) || len(f.ended) > 0 })
-		f.cancel()
-		err := <-f.ended
-		f.ended <- err
-		require.NoError(s.T, err)
-	}
+}
+
+// CatchUp waits until a follower got everything, and ends it.
+func (s *Scene) CatchUp(f *Follower) {
+	s.T.Helper()
+	ends := s.History.Ends()
+	s.Await("the follower does not get everything", func() bool { return f.reader.Reached(ends) || len(f.ended) > 0 })
+	f.cancel()
+	err := <-f.ended
+	f.ended <- err
+	require.NoError(s.T, err)
+}
+
+// Judge reads everything, and returns what is wrong with what everybody saw.
+func (s *Scene) Judge() []history.Anomaly {
+	s.T.Helper()
 	reader, err := load.OpenReader(s.T.Context(), s.address, Topic, s.History, final)
 	require.NoError(s.T, err)
 	ctx, cancel := context.WithTimeout(s.T.Context(), StepTimeout)
 	defer cancel()
 	require.NoError(s.T, reader.ReadToEnd(ctx))
 	require.NoError(s.T, reader.Close())
-	if anomalies := s.History.Check(final); len(anomalies) > 0 {
-		s.T.Errorf("the log broke its promises: %s", history.Report(anomalies))
-	}
-	s.T.Logf("%d records acknowledged", s.History.Acks())
+	return s.History.Check(final)
 }
