@@ -163,7 +163,7 @@ public final class Peer {
   private long[] stream(Path folder, long bytes, byte[] piece) throws IOException {
     long elapsed;
     try (FSDataOutputStream out = create(new Path(folder, "stream"))) {
-      write(out, new byte[1], false);
+      write(out, new byte[1024], false);
       long begun = System.nanoTime();
       for (long left = bytes; left > 0; left -= piece.length) {
         out.write(piece);

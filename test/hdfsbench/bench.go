@@ -33,8 +33,8 @@ type Plan struct {
 // FullPlan is that of `make hdfs-figures`.
 func FullPlan() Plan {
 	return Plan{
-		Rounds: 5, Leg: 2 * time.Second, Warmup: 10 * time.Second,
-		StreamBytes: 192 << 20, Opens: 30, Settle: 2 * time.Second,
+		Rounds: 7, Leg: 1500 * time.Millisecond, Warmup: 12 * time.Second,
+		StreamBytes: 96 << 20, Opens: 30, Settle: 2 * time.Second,
 	}
 }
 
@@ -122,10 +122,17 @@ func (b *bench) warmUp(ctx context.Context) error {
 	return nil
 }
 
+// slowRounds is the most rounds of a workload whose legs take long.
+const slowRounds = 3
+
 // measure runs the legs of a workload in turns.
 func (b *bench) measure(ctx context.Context, w workload) ([]Result, error) {
 	var legs [2][2][]outcome // by side, then by half
-	for round := range b.plan.Rounds + 1 {
+	rounds := b.plan.Rounds
+	if w.slow {
+		rounds = min(rounds, slowRounds)
+	}
+	for round := range rounds + 1 {
 		order := []int{0, 1}
 		if round%2 == 1 {
 			slices.Reverse(order)
@@ -137,7 +144,7 @@ func (b *bench) measure(ctx context.Context, w workload) ([]Result, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s, round %d: %w", s.name, round, err)
 				}
-				b.say("%s, round %d of %d, %s:%s", w.name, round, b.plan.Rounds, s.name, w.values(o))
+				b.say("%s, round %d of %d, %s:%s", w.name, round, rounds, s.name, w.values(o))
 				if round > 0 { // the one before the first is not counted
 					legs[i][half] = append(legs[i][half], o)
 				}

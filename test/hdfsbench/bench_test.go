@@ -42,7 +42,7 @@ type fake struct {
 	order *[]string
 }
 
-func (f fake) open(context.Context, int) (outcome, error) {
+func (f fake) open(context.Context, int, bool) (outcome, error) {
 	*f.order = append(*f.order, f.name)
 	return outcome{each: []time.Duration{f.took}}, nil
 }
@@ -64,7 +64,7 @@ func TestSidesTakeTurnsAndTheFirstLegsDoNotCount(t *testing.T) {
 	var out bytes.Buffer
 	r := Report{Figures: figures}
 	require.NoError(t, r.WriteTable(&out))
-	require.Contains(t, out.String(), "\n| opening a segment, p50 | 0.25 | ≤ 0.5 | yes | 0 % | 0 % |\n")
+	require.Contains(t, out.String(), "\n| opening a segment, first bytes synced, p50 | 0.25 | ≤ 0.5 | yes | 0 % | 0 % |\n")
 	out.Reset()
 	require.NoError(t, r.WriteJSON(&out))
 	require.NoError(t, json.Unmarshal(out.Bytes(), &Report{}))

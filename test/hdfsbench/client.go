@@ -13,8 +13,9 @@ type client interface {
 	// stream sends pieces of pieceBytes to one file as fast as they are taken, and
 	// waits until all are acknowledged.
 	stream(ctx context.Context, bytes int64) (outcome, error)
-	// open opens files one after the other, each with its first bytes acknowledged.
-	open(ctx context.Context, count int) (outcome, error)
+	// open opens files one after the other, each with its first bytes acknowledged, and
+	// with sync on disk.
+	open(ctx context.Context, count int, sync bool) (outcome, error)
 	// gap appends to one file while something is done to the DataNodes, and returns
 	// the longest time between two acknowledgements.
 	gap(ctx context.Context, during func() error) (outcome, error)

@@ -154,8 +154,8 @@ func (p *peer) stream(ctx context.Context, bytes int64) (outcome, error) {
 	return o, err
 }
 
-func (p *peer) open(ctx context.Context, count int) (outcome, error) {
-	return p.timed(ctx, 0, "open", peerFolder, "flush", count, appendBytes)
+func (p *peer) open(ctx context.Context, count int, sync bool) (outcome, error) {
+	return p.timed(ctx, 0, "open", peerFolder, durable(sync), count, appendBytes)
 }
 
 func (p *peer) gap(ctx context.Context, during func() error) (outcome, error) {

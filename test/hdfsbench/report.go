@@ -31,7 +31,7 @@ type Result struct {
 	Hadoop float64 `json:"hadoop"` // 0: it has no such thing
 	// Ratio is the one divided by the other, or 0.
 	Ratio float64 `json:"ratio"`
-	// Target is for the ratio, or, with Absolute, for Talos' figure itself; at least
+	// Target is for the ratio (0: there is none), or, with Absolute, for Talos' figure itself; at least
 	// that with More, else at most.
 	Target   float64 `json:"target"`
 	More     bool    `json:"more"`
@@ -51,6 +51,9 @@ func (f figure) result(legs [2][2][]outcome) Result {
 	r.HadoopLegs, r.Hadoop, r.HadoopSpread = f.sum(legs[1])
 	if r.Hadoop > 0 {
 		r.Ratio = r.Talos / r.Hadoop
+	}
+	if f.target == 0 {
+		return r
 	}
 	judged := r.Ratio
 	if r.Absolute {
@@ -101,7 +104,7 @@ func (r Report) WriteTable(w io.Writer) error {
 	var text strings.Builder
 	text.WriteString("| | Talos / Hadoop's client | target | met | spread of Talos | of Hadoop's client |\n|---|---|---|---|---|---|\n")
 	for _, f := range r.Figures {
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.0f %% | %s |\n", f.Name, f.ratio(), f.goal(), yes(f.Met), f.TalosSpread, f.hadoopSpread())
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.0f %% | %s |\n", f.Name, f.ratio(), f.goal(), f.verdict(), f.TalosSpread, f.hadoopSpread())
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -119,6 +122,9 @@ func (r Result) ratio() string {
 }
 
 func (r Result) goal() string {
+	if r.Target == 0 {
+		return ""
+	}
 	sign, unit := "≤", ""
 	if r.More {
 		sign = "≥"
@@ -136,11 +142,15 @@ func (r Result) hadoopSpread() string {
 	return fmt.Sprintf("%.0f %%", r.HadoopSpread)
 }
 
-func yes(met bool) string {
-	if met {
+func (r Result) verdict() string {
+	switch {
+	case r.Target == 0:
+		return ""
+	case r.Met:
 		return "yes"
+	default:
+		return "**no**"
 	}
-	return "**no**"
 }
 
 // loadAverage is the machine's over the last minute, as Linux has it; 0 elsewhere.

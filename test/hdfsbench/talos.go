@@ -112,7 +112,7 @@ func appends(a storage.Appender, deadline time.Time) (each []time.Duration, err 
 
 func (c *talosClient) stream(ctx context.Context, bytes int64) (o outcome, err error) {
 	id := c.name()
-	a, err := c.store.Create(ctx, id, make([]byte, 1), talos.Flush)
+	a, err := c.store.Create(ctx, id, make([]byte, appendBytes), talos.Flush)
 	if err != nil {
 		return o, err
 	}
@@ -134,11 +134,11 @@ func (c *talosClient) stream(ctx context.Context, bytes int64) (o outcome, err e
 	return o, err
 }
 
-func (c *talosClient) open(ctx context.Context, count int) (o outcome, err error) {
+func (c *talosClient) open(ctx context.Context, count int, sync bool) (o outcome, err error) {
 	for range count {
 		id := c.name()
 		begun := time.Now()
-		a, err := c.store.Create(ctx, id, make([]byte, appendBytes), talos.Flush)
+		a, err := c.store.Create(ctx, id, make([]byte, appendBytes), durability(sync))
 		if err != nil {
 			return o, err
 		}
