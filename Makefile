@@ -14,9 +14,10 @@ PKG ?= ./...
 EXPLORE ?= short
 FUZZSECONDS ?= 60
 ARGS ?=
-# make chaos: histories for each store, and the stores, with commas between them.
+# make chaos: histories for each store.
 HISTORIES ?= 3
-STORE ?= local,s3,hdfs
+# make chaos: which stores, with commas between them. make cluster: the store's URL.
+STORE ?=
 
 BIN := .bin
 LINT := $(BIN)/golangci-lint
@@ -61,6 +62,10 @@ install: build ## Install the binary, shell completions and the systemd unit bel
 dev: build ## Build and run one node with everything in it (ARGS='--memory' keeps nothing)
 	@exec bin/talos dev $(ARGS)
 
+cluster: build $(ETCD) ## Run three nodes, etcd and a store on this machine; STORE=URL for another store; ARGS='--nodes N --etcd N --port PORT'
+	@$(GO) build -o bin/cluster ./test/cluster
+	@exec bin/cluster $(if $(STORE),--store '$(STORE)') $(ARGS)
+
 hdfs: ## Run an HDFS on this machine, data in ./talos-data/hdfs; ARGS='--data DIR --port PORT --datanodes N --ha'
 	@tools/hadoop/install.sh
 	@$(GO) build -o bin/hdfs ./test/hadoop/run
@@ -101,7 +106,7 @@ explore: ## All interleavings of a few owners of one partition; prints how many 
 	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h ./test/explore
 
 chaos: $(MINIO) $(ETCD) ## Several nodes, etcd, a store, and faults: HISTORIES=n STORE=local,s3,hdfs; TALOS_SEED repeats the choice
-	@case '$(STORE)' in *hdfs*) tools/hadoop/install.sh ;; esac
+	@case '$(or $(STORE),hdfs)' in *hdfs*) tools/hadoop/install.sh ;; esac
 	TALOS_CHAOS_HISTORIES=$(HISTORIES) TALOS_CHAOS_STORE=$(STORE) $(GO) test -count=1 -v -timeout 24h $(ARGS) -run '^TestHistories$$' ./test/chaos
 
 fuzz: ## Every fuzz target, FUZZSECONDS in all

@@ -193,10 +193,15 @@ func newClient(endpoints []string) (*clientv3.Client, error) {
 }
 
 // Kill ends all members with SIGKILL, and waits until they are gone.
-func (c *Cluster) Kill() error {
+func (c *Cluster) Kill() error { return c.each((*Member).Kill) }
+
+// End ends all members as an operator does, with SIGTERM.
+func (c *Cluster) End() error { return c.each((*Member).End) }
+
+func (c *Cluster) each(end func(*Member) error) error {
 	var failed []error
 	for _, m := range c.members {
-		failed = append(failed, m.Kill())
+		failed = append(failed, end(m))
 	}
 	return errors.Join(failed...)
 }
