@@ -97,7 +97,7 @@ func newStore(c config, o Options) *Store {
 		ClientName: s.client, User: c.user, UseHostname: c.useHostname, OnFailover: s.failover,
 	})
 	s.open = newOpenSegments(c.openSegments, s.metrics)
-	s.upkeep = &upkeep{store: s, first: cmp.Or(o.ProbePause, probeFirst), probe: s.probeAll}
+	s.upkeep = &upkeep{store: s, first: cmp.Or(o.ProbePause, probeFirst), probe: s.probeAll, knock: s.knockAll}
 	return s
 }
 

@@ -17,8 +17,10 @@ const (
 // suspects are the DataNodes that failed lately. The NameNode goes on offering a
 // dead one for minutes.
 type suspects struct {
-	mu    sync.Mutex // guards until
+	mu    sync.Mutex // guards the fields below
 	until map[string]suspect
+	// gone are those that did not listen when they were looked at.
+	gone map[string]*wire.DatanodeInfo
 }
 
 type suspect struct {
@@ -26,7 +28,9 @@ type suspect struct {
 	end  time.Time
 }
 
-func newSuspects() *suspects { return &suspects{until: map[string]suspect{}} }
+func newSuspects() *suspects {
+	return &suspects{until: map[string]suspect{}, gone: map[string]*wire.DatanodeInfo{}}
+}
 
 func (s *suspects) add(node *wire.DatanodeInfo) {
 	s.mu.Lock()
@@ -49,7 +53,36 @@ func (s *suspects) trust(nodes []*wire.DatanodeInfo) {
 	defer s.mu.Unlock()
 	for _, node := range nodes {
 		delete(s.until, uuidOf(node))
+		delete(s.gone, uuidOf(node))
 	}
+}
+
+// watched returns the suspects and those that are gone.
+func (s *suspects) watched() []*wire.DatanodeInfo {
+	nodes := s.list()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for uuid, node := range s.gone {
+		if _, listed := s.until[uuid]; !listed {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
+}
+
+// seen notes whether a node listens, and tells whether it was gone before.
+func (s *suspects) seen(node *wire.DatanodeInfo, listens bool) (back bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	uuid := uuidOf(node)
+	_, gone := s.gone[uuid]
+	switch {
+	case listens:
+		delete(s.gone, uuid)
+	case len(s.gone) < maxSuspects:
+		s.gone[uuid] = node
+	}
+	return gone && listens
 }
 
 // list returns those to leave out now.

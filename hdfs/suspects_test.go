@@ -42,3 +42,19 @@ func TestOnlySoManySuspectsAreRemembered(t *testing.T) {
 		require.NotContains(t, s.list(), node("0"), "the oldest is forgotten")
 	})
 }
+
+func TestOneThatIsGoneIsWatchedUntilItListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSuspects()
+		a, b := node("a"), node("b")
+		s.add(a)
+		s.add(b)
+		require.False(t, s.seen(a, false))
+		require.False(t, s.seen(b, true), "it was not gone")
+		time.Sleep(suspicion + 1)
+		require.Equal(t, []*wire.DatanodeInfo{a}, s.watched())
+		require.True(t, s.seen(a, true))
+		require.False(t, s.seen(a, true), "once")
+		require.Empty(t, s.watched())
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/talos-log/talos/hdfs/internal/datanode"
 )
 
 const (
@@ -13,6 +15,9 @@ const (
 	probeMost  = time.Minute
 	// probeTimeout bounds one probe.
 	probeTimeout = 15 * time.Second
+	// knockEvery is how often it is seen whether a DataNode that was gone listens
+	// again, and the first pause when one does: it must tell the NameNode first.
+	knockEvery = 500 * time.Millisecond
 )
 
 // upkeep watches for the DataNodes that segments with too few replicas wait for,
@@ -24,6 +29,8 @@ type upkeep struct {
 	first time.Duration
 	// probe is an error unless there are DataNodes for all replicas.
 	probe func() error
+	// knock tells whether a DataNode that did not listen before does.
+	knock func() bool
 
 	mu      sync.Mutex // guards running
 	running bool
@@ -41,12 +48,8 @@ func (u *upkeep) watch() {
 
 func (u *upkeep) run() {
 	for pause := u.first; ; {
-		select {
-		case <-time.After(pause):
-		case <-u.store.ctx.Done():
-			return
-		}
-		if u.idle() {
+		pause = u.wait(pause)
+		if u.store.ctx.Err() != nil || u.idle() {
 			return
 		}
 		if err := u.probe(); err != nil {
@@ -57,6 +60,41 @@ func (u *upkeep) run() {
 		pause = u.first
 		u.store.log.Info("enough DataNodes again: segments are rolled to get all replicas", "segments", u.store.open.rollDegraded())
 	}
+}
+
+// wait waits for the next probe, and returns what it waited for: a short pause, if
+// a DataNode is back.
+func (u *upkeep) wait(pause time.Duration) time.Duration {
+	due := time.NewTimer(pause)
+	defer due.Stop()
+	ticker := time.NewTicker(knockEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-due.C:
+			return pause
+		case <-ticker.C:
+			if u.knock() {
+				return knockEvery
+			}
+		case <-u.store.ctx.Done():
+			return pause
+		}
+	}
+}
+
+// knockAll looks at the DataNodes that failed, and at those that were gone then.
+func (s *Store) knockAll() (back bool) {
+	ctx, cancel := context.WithTimeout(s.ctx, knockEvery)
+	defer cancel()
+	for _, node := range s.nodes.watched() {
+		listens := datanode.Listens(ctx, s.writing(s.client), node)
+		if ctx.Err() != nil {
+			break // it is slow, so nothing is known of it
+		}
+		back = s.nodes.seen(node, listens) || back
+	}
+	return back
 }
 
 // idle tells whether nobody waits, and then ends the goroutine's time.

@@ -17,7 +17,7 @@ import (
 
 // patience is how long the suite waits for what must happen; only a store that
 // is broken makes it wait so long.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // segment is one that a test writes, with what became of its appends. Its
 // methods that append belong to one goroutine.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,9 @@ import (
 
 var released process.Builder
 
+// sideBySide is how many tests run at the same time.
+const sideBySide = "8"
+
 func TestMain(m *testing.M) {
 	if store := os.Getenv(writerEnv); store != "" {
 		if err := lifeOf(os.Args[1:]).write(store, os.Stdout); err != nil {
@@ -31,6 +35,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// The tests that may run side by side mostly wait, for heartbeats and sessions. They
+	// run when those are over that end daemons.
+	flag.Parse()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	code := hadoop.Main(m)
 	if err := released.Remove(); err != nil {

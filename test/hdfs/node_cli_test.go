@@ -14,6 +14,7 @@ import (
 // The command line on a store in HDFS: what is written comes back byte for byte, and
 // can be looked at without a node.
 func TestTheCommandLineOnHDFS(t *testing.T) {
+	t.Parallel()
 	timed(t)
 	store := storeURL(t, running(t))
 	binary, err := released.Binary()

@@ -2,6 +2,7 @@ package hdfs_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,8 +78,9 @@ func TestADataNodeIsStoppedInMidAppend(t *testing.T) {
 // themselves, and so does a node that is started afterwards. What was acknowledged
 // is synced, so it is there, also if the DataNodes die while they write.
 func TestAllDataNodesDieUnderLoad(t *testing.T) {
+	const partitions = 2
 	cluster := running(t)
-	s := nodeScene(t, storeURL(t, cluster), 2, talos.TopicConfig{SegmentBytes: 1 << 20})
+	s := nodeScene(t, storeURL(t, cluster), partitions, talos.TopicConfig{SegmentBytes: 1 << 20})
 	follower := s.Follow()
 	producers := s.Produce(0, 64, scene.Codecs())
 	s.AwaitNewAcks(s.History.Now(), 10*settled)
@@ -93,6 +95,11 @@ func TestAllDataNodesDieUnderLoad(t *testing.T) {
 	t.Logf("DataNodes were gone for %v, appends went on %v later",
 		restored.Sub(died).Round(time.Millisecond), time.Since(restored).Round(time.Millisecond))
 
+	// HDFS would wait for 30 heartbeats if a DataNode died that has just begun to
+	// recover the first segments.
+	s.Await("the first segments are not recovered", func() bool {
+		return strings.Count(s.Node.Words(), "segment recovered") >= partitions
+	})
 	for _, d := range cluster.DataNodes() {
 		d.Kill(t)
 	}
@@ -108,6 +115,7 @@ func TestAllDataNodesDieUnderLoad(t *testing.T) {
 // With durability flush a record is acknowledged in the memory of the DataNodes,
 // which outlives the node.
 func TestFlushedRecordsOutliveTheNode(t *testing.T) {
+	t.Parallel()
 	cluster := running(t)
 	rng := scene.Random(t)
 	s := nodeScene(t, storeURL(t, cluster), 2, talos.TopicConfig{Durability: talos.Flush})

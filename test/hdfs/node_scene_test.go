@@ -55,7 +55,7 @@ func command(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	binary, err := released.Binary()
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	var out, words bytes.Buffer

@@ -30,6 +30,7 @@ func TestADeposedOwnerAcknowledgesNothing(t *testing.T) {
 		maxAcks  = 200
 		maxDelay = 30 * time.Millisecond
 	)
+	t.Parallel()
 	timed(t)
 	rng := scene.Random(t)
 	p := newPair(t, storeURL(t, running(t)))

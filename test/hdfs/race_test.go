@@ -28,7 +28,7 @@ const (
 	// raceDelay is the most that a writer appends before that.
 	raceDelay = 300 * time.Millisecond
 	// raceLimit is where a recovery counts as one that does not end.
-	raceLimit = 30 * time.Second
+	raceLimit = 2 * time.Minute
 	// mismatch is what a DataNode says of a replica whose writer was interrupted
 	// between a packet and the note of it.
 	mismatch = "Block length mismatch"

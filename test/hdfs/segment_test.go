@@ -20,7 +20,7 @@ import (
 
 const (
 	// patience is how long a test waits for what must happen.
-	patience = 60 * time.Second
+	patience = 2 * time.Minute
 	// glance is how often it looks.
 	glance = 20 * time.Millisecond
 )

@@ -11,6 +11,7 @@ import (
 )
 
 func TestTheStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	cluster := running(t)
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		t.Helper()
@@ -22,6 +23,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 
 // A path below a file leads nowhere: NameNodes have an error of their own for that.
 func TestRemoveOfWhatIsBelowAFileSucceeds(t *testing.T) {
+	t.Parallel()
 	cluster := running(t)
 	root := storeURL(t, cluster)
 	s := openStore(t, root)

@@ -49,7 +49,7 @@ const (
 	// writerWindow how many of them are in flight.
 	writerAppends  = 20
 	writerWindow   = 6
-	writerDeadline = time.Minute
+	writerDeadline = 5 * time.Minute
 )
 
 // report is what a writer says on its standard output, one JSON a line.

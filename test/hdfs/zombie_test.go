@@ -13,6 +13,7 @@ import (
 // goes on: nothing may be acknowledged afterwards, and nothing that was
 // acknowledged may lie outside of the recovered length.
 func TestAZombieAtEachStage(t *testing.T) {
+	t.Parallel()
 	cluster := running(t)
 	for _, at := range []stage{
 		afterCreate, afterAddBlock, afterConnect, afterHead, duringAppends, afterAppends, afterBlockEnded, afterFileClosed,

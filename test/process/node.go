@@ -16,13 +16,13 @@ import (
 
 const (
 	// readyTimeout bounds the time from the start of a process until it serves.
-	readyTimeout = 30 * time.Second
+	readyTimeout = 2 * time.Minute
 	// readyInterval is how often /readyz is asked.
 	readyInterval = 5 * time.Millisecond
 	// readyCall bounds one question.
 	readyCall = time.Second
 	// endTimeout bounds the wait for the end of a process.
-	endTimeout = 30 * time.Second
+	endTimeout = 2 * time.Minute
 )
 
 // Config says what to run.
