@@ -25,12 +25,13 @@ const (
 
 // appender writes one segment.
 type appender struct {
-	store  *Store
-	file   file
-	block  *wire.ExtendedBlock
-	writer *datanode.Writer
-	sync   bool
-	ticket *ticket
+	store *Store
+	file  file
+	// located is the block with its DataNodes.
+	located *wire.LocatedBlock
+	writer  *datanode.Writer
+	sync    bool
+	ticket  *ticket
 
 	ended  atomic.Bool // sealed or given up
 	ending sync.Once
@@ -80,7 +81,7 @@ func (a *appender) Seal(ctx context.Context) error {
 	err := a.writer.Finish(ctx)
 	if err == nil {
 		a.store.step(BlockEnded)
-		err = complete(ctx, a.store.names, a.file, a.block, a.writer.Acknowledged())
+		err = complete(ctx, a.store.names, a.file, a.located.GetBlock(), a.writer.Acknowledged())
 	}
 	if err == nil {
 		a.store.step(FileClosed)
@@ -111,10 +112,14 @@ func complete(ctx context.Context, names *namenode.Client, f file, block *wire.E
 	}
 }
 
-// Abandon lets go of the file, which stays under construction.
+// Abandon lets go of the file, which stays under construction. What DataNodes have
+// broken, a Recover of this store can close on the others.
 func (a *appender) Abandon() {
-	a.ended.Store(true)
+	ended := a.ended.Swap(true)
 	a.writer.Abandon()
+	if !ended {
+		a.store.leftovers.keep(a)
+	}
 	a.end()
 }
 

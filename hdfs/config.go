@@ -55,8 +55,9 @@ type Options struct {
 // Step is a step of creating, sealing or recovering a segment.
 type Step string
 
-// The steps, in their order: four of Create, two of Seal, one of Recover. All but
-// the last are done when they are told.
+// The steps, in their order: four of Create, two of Seal, and of Recover one of a lease
+// recovery, five of closing what this store has given up itself. All but
+// LeaseWanted are done when they are told.
 const (
 	FileCreated    Step = "file created"
 	BlockAllocated Step = "block allocated"
@@ -65,6 +66,12 @@ const (
 	BlockEnded     Step = "block ended"
 	FileClosed     Step = "file closed"
 	LeaseWanted    Step = "lease wanted"
+
+	SurvivorsAgree  Step = "survivors agree"
+	StampRaised     Step = "stamp raised"
+	ReplicasClosed  Step = "replicas closed"
+	SurvivorsFollow Step = "survivors follow"
+	LeftoverClosed  Step = "leftover closed"
 )
 
 // config is everything that is settled before the first call.

@@ -46,7 +46,7 @@ func (s *Store) create(ctx context.Context, path string, head []byte, d talos.Du
 		s.blame(p.writer)
 		return nil, err
 	}
-	a := &appender{store: s, file: f, block: p.block.GetBlock(), writer: p.writer, sync: d == talos.Sync}
+	a := &appender{store: s, file: f, located: p.block, writer: p.writer, sync: d == talos.Sync}
 	n := len(p.block.GetLocations())
 	a.ticket = s.open.enter(n < s.replication)
 	if n < s.replication {

@@ -10,7 +10,9 @@
 //	      │                       │ connection to each DataNode of the block
 //	      │                       ▼
 //	      │             Append ... Append, Seal = last packet + complete
-//	      ├─ Recover ─► halt the writer, recoverLease, wait for the close, sync, unmark
+//	      ├─ Recover ─► what this store gave up itself: close it on the survivors;
+//	      │             else halt the writer, recoverLease, wait for the close;
+//	      │             sync, unmark
 //	      ├─ Open ────► Reader: ranges of the block from any replica
 //	      └─ List, Remove
 //
@@ -18,7 +20,8 @@
 //
 //	under construction, marked ──Seal: complete──► closed, marked ─┐
 //	        │                                                      ├─ unmark ─► closed = sealed
-//	        └──recoverLease──► closed, marked ──sync───────────────┘
+//	        ├──recoverLease──► closed, marked ──sync───────────────┤
+//	        └──on the survivors: complete──► closed, marked ──sync─┘
 //
 // What a file holds beyond its acknowledged length when HDFS closes it, for a
 // recovery or because its writer's lease ran out, may lie in the memory of the

@@ -113,7 +113,7 @@ func (r *recovery) reopen(ctx context.Context, block *wire.LocatedBlock, length 
 			Append: true, Again: attempt > 0, Length: length, NewStamp: stamped.GetGenerationStamp(),
 		})
 		if len(refused) == 0 {
-			if err := r.follow(ctx, block, stamped); err != nil {
+			if err := r.store.follow(ctx, r.file, block, stamped); err != nil {
 				w.Abandon()
 				return nil, nil, err
 			}
@@ -137,13 +137,14 @@ func (r *recovery) reopen(ctx context.Context, block *wire.LocatedBlock, length 
 	return nil, nil, fmt.Errorf("%w: %w", errSyncBroken, errors.Join(failures...))
 }
 
-func (r *recovery) follow(ctx context.Context, block *wire.LocatedBlock, stamped *wire.ExtendedBlock) error {
+// follow tells the NameNode under which stamp which DataNodes have the block now.
+func (s *Store) follow(ctx context.Context, f file, block *wire.LocatedBlock, stamped *wire.ExtendedBlock) error {
 	var ids []*wire.DatanodeID
 	for _, node := range block.GetLocations() {
 		ids = append(ids, node.GetId())
 	}
-	return r.store.names.UpdatePipeline(ctx, &wire.UpdatePipelineRequest{
-		ClientName: &r.file.holder, OldBlock: block.GetBlock(), NewBlock: stamped, NewNodes: ids, StorageIds: block.GetStorageIds(),
+	return s.names.UpdatePipeline(ctx, &wire.UpdatePipelineRequest{
+		ClientName: &f.holder, OldBlock: block.GetBlock(), NewBlock: stamped, NewNodes: ids, StorageIds: block.GetStorageIds(),
 	})
 }
 

@@ -19,6 +19,7 @@ type metrics struct {
 	broken       prometheus.Counter
 	nodeFailures prometheus.Counter
 	recoveries   prometheus.Counter
+	leftovers    prometheus.Counter
 	failovers    *prometheus.CounterVec
 }
 
@@ -30,6 +31,7 @@ func newMetrics() *metrics {
 	m.broken = m.Counter("talos_hdfs_segments_broken_total")
 	m.nodeFailures = m.Counter("talos_hdfs_datanode_failures_total")
 	m.recoveries = m.Counter("talos_hdfs_recoveries_total")
+	m.leftovers = m.Counter("talos_hdfs_leftovers_closed_total")
 	m.failovers = m.Counters("talos_hdfs_read_failovers_total", 1)
 	return m
 }

@@ -78,6 +78,9 @@ func isContextError(err error) bool {
 // recover goes round until the file is closed and bears no mark.
 func (s *Store) recover(ctx context.Context, path string) (int64, error) {
 	r := recovery{store: s, file: file{path: path, holder: fmt.Sprintf("%s-recovers-%08x", s.client, rand.Uint32())}, begun: time.Now()}
+	if left, ok := s.leftovers.take(path); ok {
+		r.left = &left
+	}
 	for {
 		status, closed, err := r.look(ctx)
 		if err != nil {
@@ -94,7 +97,7 @@ func (s *Store) recover(ctx context.Context, path string) (int64, error) {
 		if !closed {
 			err = r.close(ctx)
 		}
-		if err == nil {
+		if err == nil && !r.synced {
 			err = r.sync(ctx)
 		}
 		if err == nil {
@@ -117,6 +120,10 @@ type recovery struct {
 	// a round was given to DataNodes that were late to connect.
 	laggards []*wire.DatanodeInfo
 	waited   bool
+	// synced is set if the file was closed here, and all of it was synced before.
+	synced bool
+	// left is what there is of the file if this store has given it up.
+	left *leftover
 	// forsaken is set once it was said that no DataNode answers.
 	forsaken bool
 }
@@ -145,8 +152,25 @@ func (s *Store) unmark(ctx context.Context, path string) error {
 	})
 }
 
-// close takes the lease and waits until the file is closed.
+// close has the file closed: on the survivors of our own writer, or else by a lease
+// recovery.
 func (r *recovery) close(ctx context.Context) error {
+	if r.left == nil {
+		return r.closeByLease(ctx)
+	}
+	left := *r.left
+	r.left = nil
+	if err := r.store.closeLeftover(ctx, left); err != nil {
+		r.store.log.Info("a segment given up was not closed on the DataNodes that survive, its lease is recovered instead",
+			"segment", r.file.path, "error", err)
+		return r.closeByLease(ctx)
+	}
+	r.synced = left.synced
+	return nil
+}
+
+// closeByLease takes the lease and waits until the file is closed.
+func (r *recovery) closeByLease(ctx context.Context) error {
 	asked, said := time.Time{}, time.Now()
 	turns := r.store.names.Turns()
 	for pause := closeFirst; ; pause = min(2*pause, closeMost) {

@@ -38,6 +38,8 @@ type Store struct {
 	open     *openSegments
 	upkeep   *upkeep
 	readOnly bool
+	// leftovers are segments that were given up, and can be closed at once.
+	leftovers leftovers
 	// recovering joins the recoveries of one segment by this process.
 	recovering singleflight.Group
 
@@ -96,6 +98,7 @@ func newStore(c config, o Options) *Store {
 	s.reads = datanode.NewReads(datanode.ReadConfig{
 		ClientName: s.client, User: c.user, UseHostname: c.useHostname, OnFailover: s.failover,
 	})
+	s.leftovers.all = map[string]leftover{}
 	s.open = newOpenSegments(c.openSegments, s.metrics)
 	s.upkeep = &upkeep{store: s, first: cmp.Or(o.ProbePause, probeFirst), probe: s.probeAll, knock: s.knockAll}
 	return s

@@ -181,7 +181,11 @@ var hdfs = []Description{
 	},
 	{
 		Name: "talos_hdfs_recoveries_total", Type: Counter,
-		Help: "Segments of others, or given up, that were closed by a lease recovery.",
+		Help: "Segments of others, or given up, that were recovered.",
+	},
+	{
+		Name: "talos_hdfs_leftovers_closed_total", Type: Counter,
+		Help: "Those of them that this node had given up, and closed on the DataNodes that did not fail. The others took a lease recovery.",
 	},
 	{
 		Name: "talos_hdfs_read_failovers_total", Type: Counter, Labels: []string{"reason"},

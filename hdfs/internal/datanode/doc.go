@@ -15,7 +15,9 @@
 //	                            └─▶ sender ─▶ DataNode ─▶ reader ─┘
 //
 // States: alive (appends are sent) ─ Finish ─▶ over; alive ─ any failure, lagging
-// DataNode or Abandon ─▶ over. Nothing leads back.
+// DataNode or Abandon ─▶ over. Nothing leads back. After a failure, the DataNodes
+// that are not to blame get what was queued before, for a moment, so that they have
+// replicas of one length (Survivors); none of that is acknowledged to the caller.
 //
 // Invariants:
 //

@@ -50,6 +50,30 @@ func halting(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
 	return op
 }
 
+// CloseReplicas ends a block at a length that each of its DataNodes has, under a new
+// generation stamp, and returns those that did not do it. Their writer must have
+// ended.
+func CloseReplicas(ctx context.Context, c Config, block *wire.LocatedBlock, length int64, stamp uint64) []*NodeError {
+	c = c.withDefaults()
+	nodes := block.GetLocations()
+	refused := make([]*NodeError, len(nodes))
+	var all sync.WaitGroup
+	for i, node := range nodes {
+		all.Go(func() {
+			op := operation(c, block, i, Setup{Append: true, Length: length, NewStamp: stamp})
+			op.Stage = wire.Stage_PIPELINE_CLOSE_RECOVERY.Enum()
+			conn, _, err := open(ctx, c, Address(node, c.UseHostname), op)
+			if err != nil {
+				refused[i] = &NodeError{Node: node, Err: err}
+				return
+			}
+			_ = conn.Close() // nothing was written
+		})
+	}
+	all.Wait()
+	return failures(refused)
+}
+
 // maxBlock is more than any replica has, in bytes.
 const maxBlock = 1 << 50
 

@@ -95,6 +95,9 @@ type Writer struct {
 	queue  fifo[*packet] // what some connection has not written yet
 	queued int64         // bytes put into queue since the start
 	newest int64         // seqno of the newest packet; -1 at first
+	// newestEnd is the block's length with that packet, which newestSync says to sync.
+	newestEnd  int64
+	newestSync bool
 	// pending are the appends whose done was not called. Of those at its head,
 	// settled are acknowledged by all DataNodes, and led by at least one.
 	pending      fifo[pending]
@@ -116,6 +119,9 @@ type Writer struct {
 	senders int // how many run
 	err     error
 	blamed  []*wire.DatanodeInfo
+	// draining: the writer has failed, and the DataNodes that did not are brought to
+	// the same length.
+	draining bool
 }
 
 // pending is an append in flight.
@@ -170,7 +176,7 @@ func (w *Writer) enqueue(p *packet) {
 	now := time.Now()
 	w.touched = now
 	if p.seqno != heartbeatSeqno {
-		w.newest = p.seqno
+		w.newest, w.newestEnd, w.newestSync = p.seqno, w.offset, p.sync
 	}
 	w.queue.push(p)
 	w.queued += p.size()
@@ -299,10 +305,6 @@ func (w *Writer) failLocked(err error, legs ...*leg) {
 		w.blamed = append(w.blamed, l.node)
 	}
 	close(w.dead)
-	for _, l := range w.legs {
-		// What it could not say to the DataNode, the DataNode sees.
-		_ = l.conn.Close()
-		l.wake.Signal()
-	}
+	w.drainOrClose(legs)
 	w.tellRest()
 }

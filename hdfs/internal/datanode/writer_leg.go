@@ -37,6 +37,7 @@ type leg struct {
 	written  int64     // newest seqno of which the write has returned
 	acked    int64     // newest seqno acknowledged
 	beats    int       // heartbeats queued and not acknowledged
+	survives bool      // the writer has failed, and it is none of those to blame
 	// since is the time of the latest acknowledgement, or of the packet that is
 	// owed one since then.
 	since time.Time
@@ -88,6 +89,7 @@ func (l *leg) send() {
 		l.left = l.gathered
 		if _, err := l.left.WriteTo(l.conn); err != nil {
 			w.fail(&NodeError{l.node, fmt.Errorf("write: %w", err)}, l)
+			l.lost()
 			return
 		}
 	}
@@ -109,7 +111,8 @@ func (l *leg) take() bool {
 		l.waiting = true
 		l.wake.Wait()
 	}
-	if w.err != nil {
+	if w.err != nil && (!w.draining || !l.survives || l.position == w.queue.next()) {
+		w.closeDrained()
 		return false
 	}
 	from := int(l.position - w.queue.first)
@@ -157,6 +160,7 @@ func (l *leg) receive() {
 			}
 			if err != nil {
 				l.writer.fail(&NodeError{l.node, err}, l)
+				l.lost()
 				return
 			}
 			if one.seqno == heartbeatSeqno {
@@ -192,7 +196,7 @@ func (l *leg) got(acked int64, beats int, progress bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
-		return false
+		return l.drained(acked)
 	}
 	if acked > l.taken || beats > l.beats {
 		w.failLocked(&NodeError{l.node, fmt.Errorf("%w: it acknowledged what was not sent", ErrProtocol)}, l)
