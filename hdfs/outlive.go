@@ -87,6 +87,10 @@ func (r *recovery) halt(ctx context.Context, block *wire.LocatedBlock) states {
 		// One that is stopped still listens.
 		if isTimeout(one) || !datanode.Listens(ctx, c, one.Node) {
 			all[uuidOf(one.Node)] = dead
+			if ctx.Err() == nil {
+				// The next segment must not wait for it once more.
+				r.store.suspect(one.Node, one.Err)
+			}
 		}
 	}
 	return all

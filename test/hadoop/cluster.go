@@ -54,6 +54,8 @@ type Cluster struct {
 	data           []*Daemon
 	// addresses are all that the daemons listen on.
 	addresses []string
+	// own are settings of a test.
+	own []property
 }
 
 // Start runs a cluster, and waits until all of it serves. Where the folder has no
@@ -120,7 +122,7 @@ func (c *Cluster) end(signal os.Signal) error {
 		result := make(chan error, 1)
 		ended = append(ended, result)
 		go func() {
-			err := d.end(signal)
+			err := errors.Join(d.audible(), d.end(signal))
 			if err != nil {
 				err = errors.Join(err, d.end(syscall.SIGKILL))
 			}
@@ -206,6 +208,7 @@ func (c *Cluster) dataNode(n int) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.ports = append(d.ports, ipc)
 	d.command = func() *exec.Cmd {
 		return c.java(c.classes("datanode"), dataNodeClass,
 			"-D", "dfs.datanode.data.dir="+fileURL(d.folder),
@@ -229,7 +232,7 @@ func (c *Cluster) daemon(name, folder string) (*Daemon, error) {
 	}
 	return &Daemon{
 		name: name, address: address, pages: pages,
-		folder: c.path(folder), log: c.path("log", name+".log"),
+		folder: c.path(folder), log: c.path("log", name+".log"), ports: []string{address, pages},
 	}, nil
 }
 

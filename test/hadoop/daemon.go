@@ -34,6 +34,9 @@ type Daemon struct {
 	// await waits until the process serves, whatever the other daemons do.
 	await func(ctx context.Context) error
 	run   *run
+	// ports are all that it listens on, and silent what holds them since Vanish.
+	ports  []string
+	silent []io.Closer
 }
 
 // run is one process.
@@ -122,6 +125,9 @@ func (d *Daemon) Start(t testing.TB) {
 func (d *Daemon) launch() error {
 	if d.Running() {
 		return fmt.Errorf("%s runs already", d)
+	}
+	if err := d.audible(); err != nil {
+		return err
 	}
 	log, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // property is one setting of Hadoop.
@@ -13,15 +16,29 @@ type property struct {
 	Value string `xml:"value"`
 }
 
-// coreSettings are in core-site.xml. That a dead DataNode is given up after one
-// attempt makes lease recovery quick; operators are told the same.
+// coreSettings are in core-site.xml. That a dead DataNode is given up soon, be its
+// process or its host dead, makes lease recovery quick; operators are told the same.
 func (c *Cluster) coreSettings() []property {
-	return []property{
+	return append([]property{
 		{"fs.defaultFS", c.URL()},
 		{"hadoop.tmp.dir", c.path("tmp")},
 		{"ipc.client.connect.max.retries", "1"},
 		{"ipc.client.connect.retry.interval", "200"},
+		{"ipc.client.connect.timeout", "2000"},
+		{"ipc.client.connect.max.retries.on.timeouts", "1"},
+	}, c.own...)
+}
+
+// Set makes settings apply to the daemons that are started from now on: each is a
+// name and a value. Without any, what was set before is undone.
+func (c *Cluster) Set(t testing.TB, settings ...[2]string) {
+	t.Helper()
+	c.own = nil
+	for _, s := range settings {
+		// The last one of a name counts.
+		c.own = append(c.own, property{s[0], s[1]})
 	}
+	require.NoError(t, c.configure())
 }
 
 // hdfsSettings are in hdfs-site.xml; what differs from one DataNode to the next
@@ -34,9 +51,13 @@ func (c *Cluster) hdfsSettings() []property {
 			{"dfs.namenode.http-address", c.name.pages},
 		}
 	}
-	return append(own, []property{
+	return append(append(own, []property{
 		{"dfs.replication", fmt.Sprint(min(len(c.data), defaultDataNodes))},
 		{"dfs.heartbeat.interval", "1"},
+		// A recovery leaves out DataNodes that were silent for so long: three heartbeats.
+		{"dfs.namenode.stale.datanode.interval", "3000"},
+		// A recovery leaves out DataNodes that were silent for so long: three heartbeats.
+		{"dfs.namenode.stale.datanode.interval", "3000"},
 		// Tests write short files in small blocks.
 		{"dfs.namenode.fs-limits.min-block-size", "4096"},
 		// A DataNode that was just used is as good as another one.
@@ -45,7 +66,7 @@ func (c *Cluster) hdfsSettings() []property {
 		{"dfs.namenode.datanode.registration.ip-hostname-check", "false"},
 		// After a restart safe mode ends as soon as the blocks are reported.
 		{"dfs.namenode.safemode.extension", "0"},
-	}...)
+	}...), c.own...)
 }
 
 // logging: to the standard output, which is the daemon's log, without the

@@ -39,3 +39,17 @@ func longestGap(acks []time.Time, from, to time.Time) (longest time.Duration) {
 	}
 	return longest
 }
+
+// PartitionsSince counts the partitions of which a record was acknowledged that was
+// sent later than t: each of them has an owner that acknowledges.
+func (h *History) PartitionsSince(t Tick) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	partitions := map[int32]bool{}
+	for i := len(h.sends) - 1; i >= 0 && h.sends[i].sent > t; i-- {
+		if h.sends[i].outcome == acked {
+			partitions[h.sends[i].partition] = true
+		}
+	}
+	return len(partitions)
+}
