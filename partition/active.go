@@ -80,6 +80,10 @@ func (l *Log) ensureSegment() error {
 	if err == nil || errors.As(err, &fatalError{}) {
 		return err
 	}
+	if l.ctx.Err() != nil {
+		// It failed of that. Nothing of what waits was given to the store.
+		return context.Cause(l.ctx)
+	}
 	requests, _ := l.inbox.take(maxQueueBytes)
 	for _, r := range requests {
 		r.done(Appended{}, err)

@@ -406,6 +406,21 @@ func TestWhatIsInFlightWhenALogIsGivenUpHasAnUnknownOutcome(t *testing.T) {
 	})
 }
 
+// Nor is an error of the log's own end one of the batches that wait for a segment.
+func TestWhatWaitsForASegmentWhenALogIsGivenUpMayBeSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.store = faulty.New(r.store, faulty.Rules(faulty.Rule{Op: faulty.Create, Fault: faulty.Fault{Before: faulty.Hang(make(chan struct{}))}}))
+		l := r.open("a")
+		waiting := send(l, plain("waits"))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, l.Close(ctx), context.DeadlineExceeded)
+		require.ErrorIs(t, (<-waiting).err, talos.NotServing)
+	})
+}
+
 func TestCloseGivesUpSealingWhenItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

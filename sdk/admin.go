@@ -79,6 +79,7 @@ func (c *Client) DeleteRecords(ctx context.Context, name talos.TopicName, partit
 		return talos.OffsetRange{}, err
 	}
 	request := &talosv1.DeleteRecordsRequest{TopicId: d.Topic.ID[:], Partition: partition, Offset: int64(before)}
+	request.Epoch = int32(c.epochs.of(d.Topic.ID, partition))
 	answer, err := ask(ctx, c, call{op: op, subject: subject(name, partition)},
 		func(ctx context.Context, p *peer) (*talosv1.DeleteRecordsResponse, error) {
 			return p.log.DeleteRecords(ctx, request)

@@ -37,6 +37,8 @@ type Client struct {
 	cfg   clientConfig
 	peers *peers
 	book  *addressBook
+	// epochs are those that requests of the client carry.
+	epochs *epochs
 
 	// ctx ends when Close begins, and with it producers and consumers.
 	ctx context.Context
@@ -124,7 +126,7 @@ func Dial(addresses string, opts ...Option) (*Client, error) {
 		}
 		c.peers.release(p)
 	}
-	c.book = newAddressBook(seeds)
+	c.book, c.epochs = newAddressBook(seeds), newEpochs()
 	c.ctx, c.end = context.WithCancel(context.Background())
 	return c, nil
 }

@@ -214,7 +214,7 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 	if f.GetPartition() != s.partition {
 		return malformed("sdk.Poll", name)
 	}
-	s.epoch = max(s.epoch, talos.Epoch(f.GetEpoch()))
+	c.sawEpoch(s, talos.Epoch(f.GetEpoch()))
 	w := f.GetError()
 	if w == nil {
 		s.settled, s.fetched = true, f.GetBatches()
@@ -226,7 +226,7 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 		return nil
 	}
 	err, seen := wireError("sdk.Poll", name, w), s.epoch
-	s.epoch = max(s.epoch, ownerOf(err).Epoch)
+	c.sawEpoch(s, ownerOf(err).Epoch)
 	s.settled = false
 	switch kind := talos.KindOf(err); {
 	case kind == talos.NotOwner:
@@ -254,6 +254,13 @@ func (c *Consumer) receive(s *source, f *talosv1.FetchedPartition, now time.Time
 	}
 	s.later(now)
 	return nil
+}
+
+func (c *Consumer) sawEpoch(s *source, epoch talos.Epoch) {
+	if epoch > s.epoch {
+		s.epoch = epoch
+		c.client.epochs.saw(c.topic.ID, s.partition, epoch)
+	}
 }
 
 // later leaves a source alone for a while after a failure, also one that Poll

@@ -53,10 +53,69 @@ func (c *Client) allOffsets(ctx context.Context, name talos.TopicName, at *time.
 	return c.offsets(ctx, found, all, at)
 }
 
-// offsets asks the owners of some partitions of a topic, each once, for their
-// offsets, and returns them in the order of partitions. Its error is that of all.
+// offsets asks the owners of some partitions of a topic for their offsets, and
+// returns them in the order of partitions. Those that have just moved are asked
+// for again where they went. Its error is that of all.
 func (c *Client) offsets(ctx context.Context, where layout, partitions []int32, at *time.Time) ([]PartitionOffsets, error) {
 	answers := make(map[int32]PartitionOffsets, len(partitions))
+	asked := partitions
+	for hops := 0; ; hops++ {
+		if err := c.offsetsOnce(ctx, where, asked, at, answers); err != nil {
+			return nil, err
+		}
+		asked = movedOf(answers, partitions)
+		if len(asked) == 0 || hops == maxHops {
+			break
+		}
+		if hops > 0 && !pause(ctx, backoffAfter(hops-1)) {
+			break
+		}
+		where = c.followOffsets(ctx, where, asked, answers)
+	}
+	found := make([]PartitionOffsets, 0, len(partitions))
+	for _, p := range partitions {
+		found = append(found, answers[p])
+	}
+	return found, nil
+}
+
+// movedOf are the partitions that another node owns than the one that was asked.
+func movedOf(answers map[int32]PartitionOffsets, partitions []int32) []int32 {
+	var moved []int32
+	for _, p := range partitions {
+		if talos.KindOf(answers[p].Err) == talos.NotOwner {
+			moved = append(moved, p)
+		}
+	}
+	return moved
+}
+
+// followOffsets is where, with the owners that answers name, or else metadata.
+func (c *Client) followOffsets(ctx context.Context, where layout, moved []int32, answers map[int32]PartitionOffsets) layout {
+	next := layout{topic: where.topic, owners: slices.Clone(where.owners)}
+	var unnamed []int32
+	for _, p := range moved {
+		if to, ok := follow(answers[p].Err, c.epochs.of(where.topic.ID, p)); ok && to != where.owner(p) {
+			next.owners[p] = to
+		} else {
+			unnamed = append(unnamed, p)
+		}
+	}
+	if len(unnamed) == 0 {
+		return next
+	}
+	found, err := c.layout(ctx, where.topic.Name)
+	if err != nil || found.topic.ID != where.topic.ID {
+		return next // they are asked again where they were
+	}
+	for _, p := range unnamed {
+		next.owners[p] = found.owner(p)
+	}
+	return next
+}
+
+// offsetsOnce asks each owner once. Its error is that of all partitions.
+func (c *Client) offsetsOnce(ctx context.Context, where layout, partitions []int32, at *time.Time, answers map[int32]PartitionOffsets) error {
 	var failure error
 	answered := false
 	for address, own := range where.byOwner(partitions) {
@@ -69,20 +128,17 @@ func (c *Client) offsets(ctx context.Context, where layout, partitions []int32, 
 			for i, p := range some {
 				if err != nil {
 					answers[p] = PartitionOffsets{Partition: p, Err: err}
-				} else {
-					answers[p] = toOffsets(where.topic.Name, p, listed[i], at != nil)
+					continue
 				}
+				answers[p] = toOffsets(where.topic.Name, p, listed[i], at != nil)
+				c.epochs.saw(where.topic.ID, p, max(answers[p].Epoch, ownerOf(answers[p].Err).Epoch))
 			}
 		}
 	}
 	if failure != nil && (!answered || ctx.Err() != nil) {
-		return nil, failure
+		return failure
 	}
-	found := make([]PartitionOffsets, 0, len(partitions))
-	for _, p := range partitions {
-		found = append(found, answers[p])
-	}
-	return found, nil
+	return nil
 }
 
 // byOwner groups partitions by their owners' addresses.
@@ -101,7 +157,9 @@ func (c *Client) offsetsOf(
 	what := call{op: "sdk.Offsets", subject: string(topic.Name)}
 	request := &talosv1.ListOffsetsRequest{}
 	for _, p := range partitions {
-		asked := &talosv1.ListOffsetsPartition{TopicId: topic.ID[:], Partition: p}
+		asked := &talosv1.ListOffsetsPartition{
+			TopicId: topic.ID[:], Partition: p, Epoch: int32(c.epochs.of(topic.ID, p)),
+		}
 		if at != nil {
 			millis := max(0, at.UnixMilli())
 			asked.AtTimeMs = &millis

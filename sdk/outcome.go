@@ -92,7 +92,7 @@ func (l *pipeline) refused(f *batchInFlight, err error, now time.Time) {
 	}
 	f.uncertain = f.uncertain || !keptOut(kind)
 	seen := n.epoch
-	n.epoch = max(n.epoch, ownerOf(err).Epoch)
+	l.sawEpoch(n, ownerOf(err).Epoch)
 	switch m {
 	case moved:
 		n.sendAgain(f, err, now)
@@ -255,11 +255,18 @@ func (l *pipeline) finish(e *entry, d Delivery, err error) {
 	}
 }
 
+func (l *pipeline) sawEpoch(n *lane, epoch talos.Epoch) {
+	if epoch > n.epoch {
+		n.epoch = epoch
+		l.client.epochs.saw(l.p.topic.ID, n.partition, epoch)
+	}
+}
+
 // acknowledged takes an acknowledgement.
 func (l *pipeline) acknowledged(f *batchInFlight, a *talosv1.Appended) {
 	n := f.lane
 	f.resolved, f.stored, f.again = true, a, false
-	n.epoch = max(n.epoch, talos.Epoch(a.GetEpoch()))
+	l.sawEpoch(n, talos.Epoch(a.GetEpoch()))
 	n.failures, n.lastErr, n.owner, n.settled = 0, nil, n.address, true
 	if k := l.links[n.address]; k.failures > 0 {
 		k.failures, k.lastErr = 0, nil

@@ -130,7 +130,10 @@ func (l *pipeline) subject(partition int32) string { return subject(l.p.topic.Na
 func (l *pipeline) lane(partition int32) *lane {
 	n := l.lanes[partition]
 	if n == nil {
-		n = &lane{partition: partition, subject: l.subject(partition), id: l.id}
+		n = &lane{
+			partition: partition, subject: l.subject(partition), id: l.id,
+			epoch: l.client.epochs.of(l.p.topic.ID, partition),
+		}
 		if int(partition) < len(l.owners) {
 			n.owner = l.owners[partition]
 		}

@@ -102,6 +102,10 @@ func (p *partitions) attempt(s *slot, skip bool) {
 		defer cancel()
 		log, err = p.openOne(ctx, s)
 		p.outcome(err)
+		if kind := talos.KindOf(err); err != nil && ctx.Err() != nil && (kind == talos.Canceled || kind == talos.Timeout) {
+			// Of the attempt, not of those who wait for it.
+			err = &talos.Error{Kind: talos.NotServing, Op: "server.partitions", Subject: s.id.String(), Detail: "it was not opened in time", Cause: err}
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

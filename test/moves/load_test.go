@@ -2,6 +2,7 @@ package moves_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/history"
 	"github.com/talos-log/talos/test/load"
 )
@@ -128,6 +130,40 @@ func (tr *traffic) pause(partition int32, from, to time.Time) time.Duration {
 		}
 	}
 	return longest
+}
+
+// askOffsets asks for the topic's offsets over and over, until stop is called. No
+// answer may have an error, nor an end below one of before.
+func (tr *traffic) askOffsets() (stop func()) {
+	tr.t.Helper()
+	client, err := sdk.Dial(tr.address)
+	require.NoError(tr.t, err)
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		ends := make(map[int32]talos.Offset)
+		for {
+			offsets, err := client.Offsets(context.Background(), topicName)
+			tr.failed(err)
+			for _, o := range offsets {
+				tr.failed(o.Err)
+				if o.Range.End < ends[o.Partition] {
+					tr.failed(fmt.Errorf("partition %d ends at %d, and ended at %d before", o.Partition, o.Range.End, ends[o.Partition]))
+				}
+				ends[o.Partition] = o.Range.End
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	return func() {
+		close(done)
+		asking.Wait()
+		tr.failed(client.Close())
+	}
 }
 
 // finish ends the traffic, and checks what everybody saw: no error, nothing lost,

@@ -30,6 +30,7 @@ func TestPlannedMovesUnderLoad(t *testing.T) {
 		c.awaitOwners("a", "b", "c")
 		tr := startTraffic(t, c.nodes["a"].address)
 		tr.awaitAcks(1000)
+		asking := tr.askOffsets()
 		var pauses, took []time.Duration
 		for i := range moves {
 			partition := int32(i % partitions)
@@ -43,6 +44,7 @@ func TestPlannedMovesUnderLoad(t *testing.T) {
 			pauses = append(pauses, tr.pause(partition, began, moved.Add(200*time.Millisecond)))
 			took = append(took, moved.Sub(began))
 		}
+		asking()
 		tr.finish()
 		quantiles(t, "planned moves", pauses)
 		quantiles(t, "from the pin to the next owner", took)
