@@ -261,3 +261,19 @@ func TestALogThatEndsWhileItsTopicIsAlteredIsNotOpen(t *testing.T) {
 	require.ErrorIs(t, again.err, talos.NotServing)
 	require.NoError(t, p.close(t.Context()))
 }
+
+// An opening ends with the term that it belongs to. Who asked for the partition
+// did not cancel anything, and may ask again.
+func TestAnOpeningThatEndsWithItsTermIsToldAsNotServing(t *testing.T) {
+	n := newCluster().start(t, "n1")
+	id := talos.PartitionID{Topic: idOf(t, n.createTopic(t, "logs", 1))}
+	term, end := context.WithCancel(t.Context())
+	p := newPartitions(term, func(ctx context.Context, _ talos.Topic, _ int32) (*partition.Log, error) {
+		end()
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}, n.Node)
+	<-p.find(id).opening
+	require.ErrorIs(t, p.find(id).err, talos.NotServing)
+	require.NoError(t, p.close(t.Context()))
+}
