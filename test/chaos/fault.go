@@ -32,7 +32,7 @@ type happening struct {
 
 // Faults are all that there are.
 func Faults() []Fault {
-	return slices.Concat(processFaults(), linkFaults(), etcdFaults(), storeFaults())
+	return slices.Concat(processFaults(), linkFaults(), etcdFaults(), storeFaults(), operatorFaults())
 }
 
 // Possible returns those that can happen to a world.

@@ -14,6 +14,7 @@ func processFaults() []Fault {
 		{Name: "kill-in-append", begin: killInAppend},
 		{Name: "pause", can: onNetwork, begin: pause},
 		{Name: "pause-local", can: func(w *World) bool { return !onNetwork(w) }, begin: pauseOnLocal},
+		{Name: "late-writes", can: func(w *World) bool { return w.store.server != nil }, begin: lateWrites},
 		{Name: "short-pause", begin: shortPause},
 		{Name: "restart", begin: restart},
 	}
@@ -86,6 +87,30 @@ func pause(w *World) happening {
 	return happening{
 		felt: func() string { return said(m.id+" stood still"+inFlight, marks.awaitRaised()) },
 		heal: m.Resume,
+	}
+}
+
+// lateWrites is pause where what the node wrote arrives only after others have its
+// partitions, and what became of it waits for the node when it goes on: the store
+// must have refused it.
+func lateWrites(w *World) happening {
+	m, partitions := w.busiest()
+	marks, before := w.mark(partitions), feltSum(m.store)
+	m.store.Hole()
+	w.happens(func(context.Context) bool { return feltSum(m.store).Held > before.Held && w.Scene.Appending(m.gauge) })
+	m.Pause()
+	return happening{
+		felt: func() string {
+			seen := marks.awaitRaised()
+			held := feltSum(m.store).Held - before.Held
+			m.store.Heal()
+			w.pass(w.Config.Lease / 4) // the store answers
+			return said(fmt.Sprintf("%s stood still with %d writes on their way", m.id, held), seen)
+		},
+		heal: func() {
+			m.store.Heal()
+			m.Resume()
+		},
 	}
 }
 

@@ -23,6 +23,8 @@ const (
 	faultsEnv = "TALOS_CHAOS_FAULTS"
 	// seedEnv is the first history's seed; the others follow it.
 	seedEnv = "TALOS_SEED"
+	// stopEnv ends the run after the first history that fails.
+	stopEnv = "TALOS_CHAOS_STOP"
 	// reportEnv is a file that the table is appended to.
 	reportEnv = "TALOS_CHAOS_REPORT"
 )
@@ -37,6 +39,9 @@ func TestHistories(t *testing.T) {
 	defer func() { report(t, all) }()
 	for _, store := range stores(t) {
 		for i := range count {
+			if t.Failed() && os.Getenv(stopEnv) != "" {
+				return
+			}
 			out := &chaos.Outcome{}
 			all = append(all, out)
 			seed := seed + uint64(i)

@@ -131,7 +131,10 @@ func (w *World) unobserve() {
 // faults must be over.
 func (w *World) Judge() []history.Anomaly {
 	w.T.Helper()
-	w.Scene.End(w.producers)
+	w.producers.Stop()
+	if err := w.producers.Wait(); err != nil {
+		w.T.Logf("producers met errors, which the history has, too: %v", err)
+	}
 	for _, f := range w.followers {
 		w.Scene.CatchUp(f)
 	}

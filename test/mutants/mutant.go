@@ -21,6 +21,8 @@ type Mutant struct {
 	// Package and Test name the test that must fail; Says must be found in what it
 	// prints, so that it fails for the right reason.
 	Package, Test, Says string
+	// Env is what the test is told beyond that.
+	Env []string
 }
 
 // Edit replaces the one place where a file has Old.
@@ -36,8 +38,10 @@ func (m Mutant) Kill(ctx context.Context, root, scratch string) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-overlay", overlay, "-run", m.Test, m.Package)
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout", "30m", "-run", m.Test, m.Package)
 	cmd.Dir = root
+	// Programs that the test builds are broken, too.
+	cmd.Env = append(append(os.Environ(), "GOFLAGS=-overlay="+overlay), m.Env...)
 	out, err := cmd.CombinedOutput()
 	printed := string(out)
 	var exit *exec.ExitError

@@ -22,6 +22,26 @@ func TestEachBrokenRuleIsNoticed(t *testing.T) {
 	}
 }
 
+// One after the other: each runs several nodes.
+func TestEachBrokenNodeIsNoticed(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for _, m := range Processes() {
+		t.Run(m.Name, func(t *testing.T) {
+			printed, err := m.Kill(t.Context(), root, t.TempDir())
+			require.NoError(t, err, printed)
+			t.Log(table(printed))
+		})
+	}
+}
+
+// table picks the table of histories.
+func table(printed string) string {
+	_, after, _ := strings.Cut(printed, "SEED ")
+	rows, _, _ := strings.Cut(after, "---")
+	return "SEED " + rows
+}
+
 // trace picks what the test said of the mutant, and the steps that led to it.
 func trace(printed string) string {
 	_, after, found := strings.Cut(printed, "Error:")
