@@ -34,8 +34,10 @@ type retention struct {
 	spread time.Duration
 }
 
-// planRetention says when to look next.
+// planRetention says when to look next. It never puts a look off that is planned:
+// each roll plans anew, and a busy partition rolls more often than it looks.
 func (l *Log) planRetention() {
+	planned := l.retention.at
 	l.retention.at = time.Time{}
 	at := l.expiry(l.view.Load())
 	if at.IsZero() || l.retention.learning {
@@ -45,6 +47,9 @@ func (l *Log) planRetention() {
 		at = least
 	}
 	l.retention.at = at.Add(l.retention.spread)
+	if !planned.IsZero() && planned.Before(l.retention.at) {
+		l.retention.at = planned
+	}
 }
 
 // spreadOf is the same for a partition whoever opens it, so that what a log does
@@ -105,21 +110,21 @@ func (l *Log) retainIfDue() error {
 		l.retention.learning = false
 		l.retention.at = time.Now()
 		if l.learnFailed.Swap(false) {
-			l.retention.looked = time.Now().Add(retainRetry)
+			l.retention.looked, l.retention.at = time.Now().Add(retainRetry), time.Time{}
 			l.planRetention()
 		}
 	}
 	if l.retention.at.IsZero() || time.Now().Before(l.retention.at) {
 		return nil
 	}
-	l.retention.looked = time.Now()
+	l.retention.looked, l.retention.at = time.Now(), time.Time{}
 	err, fatal := l.retain()
 	if fatal != nil {
 		return fatal
 	}
 	if err != nil {
 		l.log.Warn("what has expired was not all let go, trying again later", "error", err)
-		l.retention.looked = time.Now().Add(retainRetry)
+		l.retention.looked, l.retention.at = time.Now().Add(retainRetry), time.Time{}
 	}
 	l.planRetention()
 	return nil

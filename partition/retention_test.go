@@ -57,6 +57,25 @@ func TestRecordsExpireByTheTimeOfTheirAppend(t *testing.T) {
 	})
 }
 
+// Rolls plan the next look anew, and a busy partition rolls more often than it
+// looks.
+func TestABusyPartitionLooksWhileItRolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.topic.Config.RetentionBytes = talos.MinSegmentBytes
+		l := r.open("a")
+		require.Greater(t, l.retention.spread, time.Second)
+		for second := range int64(180) {
+			r.kilobytes(l, 100)
+			advance(time.Second)
+			behind := time.Duration(l.Range().End-l.Range().Start) / 100 * time.Second
+			require.LessOrEqual(t, behind, 2*retainInterval+10*time.Second, "after %d s", second)
+		}
+		require.Greater(t, l.rec.Tail, talos.SegmentNumber(90))
+		require.NoError(t, l.Close(t.Context()))
+	})
+}
+
 func TestAnIdlePartitionExpiresWholeAndThenCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -98,9 +98,23 @@ func (l *ledger) produce(ctx context.Context, p *sdk.Producer, bytesPerSecond in
 	}
 }
 
+// maxMoves bounds how often the log starts may move while everything is read.
+const maxMoves = 20
+
 // check reads everything that is retained, and compares it with what was
-// acknowledged. It returns how many records there were.
+// acknowledged. It returns how many records there were. It begins anew when
+// retention lets something go meanwhile.
 func (l *ledger) check(ctx context.Context, client *sdk.Client, topic talos.TopicName) (records int64, err error) {
+	for range maxMoves {
+		records, err = l.read(ctx, client, topic)
+		if !errors.Is(err, talos.OffsetOutOfRange) {
+			break
+		}
+	}
+	return records, err
+}
+
+func (l *ledger) read(ctx context.Context, client *sdk.Client, topic talos.TopicName) (records int64, err error) {
 	ranges, err := client.Offsets(ctx, topic)
 	if err != nil {
 		return 0, err
