@@ -20,7 +20,8 @@ type pinned struct {
 	began  map[int32]time.Time
 	moving time.Duration
 	most   int // pins at the same time
-	faults []error
+	// It does not answer from one time to the other.
+	away, back time.Time
 }
 
 func newPinned(partitions int32) *pinned {
@@ -35,10 +36,8 @@ func newPinned(partitions int32) *pinned {
 }
 
 func (p *pinned) Placement(_ context.Context, topics ...talos.TopicName) ([]sdk.TopicPlacement, error) {
-	if len(p.faults) > 0 {
-		fault := p.faults[0]
-		p.faults = p.faults[1:]
-		return nil, fault
+	if now := time.Now(); now.After(p.away) && now.Before(p.back) {
+		return nil, &talos.Error{Kind: talos.Unavailable}
 	}
 	if topics[0] != "logs" {
 		return nil, &talos.Error{Kind: talos.UnknownTopic, Subject: string(topics[0])}
@@ -191,16 +190,13 @@ func TestCarrierOutlivesAShortOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPinned(1)
 		c, _ := carrierOf(p)
-		outage := func(looks int) {
-			p.faults = nil
-			for range looks {
-				p.faults = append(p.faults, &talos.Error{Kind: talos.Unavailable})
-			}
+		outage := func(d time.Duration) {
+			p.away = time.Now().Add(100 * time.Millisecond)
+			p.back = p.away.Add(d)
 		}
-		time.AfterFunc(100*time.Millisecond, func() { outage(10) })
+		outage(3 * time.Second)
 		require.NoError(t, c.carry(t.Context(), movesTo("b", 0)))
-
-		time.AfterFunc(100*time.Millisecond, func() { outage(1000) })
+		outage(time.Hour)
 		require.ErrorIs(t, c.carry(t.Context(), movesTo("c", 0)), talos.Unavailable)
 		require.Equal(t, "b", p.owners())
 	})
