@@ -3,6 +3,8 @@ package hdfs
 import (
 	"context"
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -36,7 +38,12 @@ func (s *Store) create(ctx context.Context, path string, head []byte, d talos.Du
 		return nil, err
 	}
 	s.step(FileCreated)
-	p, err := s.place(ctx, f, s.nodes.list(), s.step)
+	var created atomic.Pointer[appender]
+	p, err := s.place(ctx, f, s.nodes.list(), s.step, func(node *wire.DatanodeInfo, waited time.Duration) {
+		if a := created.Load(); a != nil {
+			a.slow(node, waited)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +60,7 @@ func (s *Store) create(ctx context.Context, path string, head []byte, d talos.Du
 		s.log.Warn("segment has fewer replicas than wanted", "segment", path, "replicas", n, "wanted", s.replication)
 		s.upkeep.watch()
 	}
+	created.Store(a)
 	return a, nil
 }
 

@@ -20,6 +20,7 @@ type metrics struct {
 	nodeFailures prometheus.Counter
 	recoveries   prometheus.Counter
 	leftovers    prometheus.Counter
+	slowRolls    prometheus.Counter
 	failovers    *prometheus.CounterVec
 }
 
@@ -32,6 +33,7 @@ func newMetrics() *metrics {
 	m.nodeFailures = m.Counter("talos_hdfs_datanode_failures_total")
 	m.recoveries = m.Counter("talos_hdfs_recoveries_total")
 	m.leftovers = m.Counter("talos_hdfs_leftovers_closed_total")
+	m.slowRolls = m.Counter("talos_hdfs_slow_rolls_total")
 	m.failovers = m.Counters("talos_hdfs_read_failovers_total", 1)
 	return m
 }

@@ -83,6 +83,17 @@ func (o *openSegments) rollDegraded() (n int) {
 	return n
 }
 
+// rollOne asks for a segment to be sealed, unless that was asked before.
+func (o *openSegments) rollOne(t *ticket) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, open := o.all[t]; !open || t.asked {
+		return false
+	}
+	t.ask()
+	return true
+}
+
 // anyDegraded tells whether there is a segment with too few replicas that was not
 // asked for yet.
 func (o *openSegments) anyDegraded() bool {

@@ -37,7 +37,10 @@ type placed struct {
 
 // place allocates the file's block and connects to every DataNode of it. Blocks
 // with a DataNode that can't be reached are given back: nothing was written.
-func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo, step func(Step)) (placed, error) {
+// slow, if not nil, is told of one that the appends to it wait for.
+func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo, step func(Step), slow onSlow) (placed, error) {
+	writing := s.writing(f.holder)
+	writing.OnSlow = slow
 	var failed []*wire.DatanodeInfo
 	var failures []error
 	for range maxPlacements {
@@ -53,7 +56,7 @@ func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo
 			return placed{}, err
 		}
 		step(BlockAllocated)
-		writer, refused := datanode.Connect(ctx, s.writing(f.holder), block, datanode.Setup{Reserve: reserveBytes})
+		writer, refused := datanode.Connect(ctx, writing, block, datanode.Setup{Reserve: reserveBytes})
 		if len(refused) == 0 {
 			return placed{block: block, writer: writer}, nil
 		}

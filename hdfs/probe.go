@@ -68,7 +68,7 @@ func (s *Store) probe(ctx context.Context, replicas int) error {
 		return err
 	}
 	defer s.tidy(f)
-	p, err := s.place(ctx, f, nil, func(Step) {})
+	p, err := s.place(ctx, f, s.nodes.listSlow(), func(Step) {}, nil)
 	if err != nil {
 		return err
 	}

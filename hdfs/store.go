@@ -40,6 +40,7 @@ type Store struct {
 	readOnly bool
 	// leftovers are segments that were given up, and can be closed at once.
 	leftovers leftovers
+	slowRolls slowRolls
 	// recovering joins the recoveries of one segment by this process.
 	recovering singleflight.Group
 

@@ -26,13 +26,20 @@ type suspects struct {
 type suspect struct {
 	node *wire.DatanodeInfo
 	end  time.Time
+	// slow: it answers, so that this proves nothing.
+	slow bool
 }
 
 func newSuspects() *suspects {
 	return &suspects{until: map[string]suspect{}, gone: map[string]*wire.DatanodeInfo{}}
 }
 
-func (s *suspects) add(node *wire.DatanodeInfo) {
+func (s *suspects) add(node *wire.DatanodeInfo) { s.suspect(node, false) }
+
+// addSlow adds one that is to rest, though it answers.
+func (s *suspects) addSlow(node *wire.DatanodeInfo) { s.suspect(node, true) }
+
+func (s *suspects) suspect(node *wire.DatanodeInfo, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.until) >= maxSuspects {
@@ -44,15 +51,17 @@ func (s *suspects) add(node *wire.DatanodeInfo) {
 		}
 		delete(s.until, oldest)
 	}
-	s.until[uuidOf(node)] = suspect{node: node, end: time.Now().Add(suspicion)}
+	s.until[uuidOf(node)] = suspect{node: node, end: time.Now().Add(suspicion), slow: slow}
 }
 
-// trust forgets what was held against the nodes.
+// trust forgets what was held against the nodes, but that they are slow.
 func (s *suspects) trust(nodes []*wire.DatanodeInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, node := range nodes {
-		delete(s.until, uuidOf(node))
+		if !s.until[uuidOf(node)].slow {
+			delete(s.until, uuidOf(node))
+		}
 		delete(s.gone, uuidOf(node))
 	}
 }
@@ -86,7 +95,12 @@ func (s *suspects) seen(node *wire.DatanodeInfo, listens bool) (back bool) {
 }
 
 // list returns those to leave out now.
-func (s *suspects) list() []*wire.DatanodeInfo {
+func (s *suspects) list() []*wire.DatanodeInfo { return s.those(false) }
+
+// listSlow returns those of them that are slow.
+func (s *suspects) listSlow() []*wire.DatanodeInfo { return s.those(true) }
+
+func (s *suspects) those(slowOnly bool) []*wire.DatanodeInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var nodes []*wire.DatanodeInfo
@@ -95,7 +109,9 @@ func (s *suspects) list() []*wire.DatanodeInfo {
 			delete(s.until, uuid)
 			continue
 		}
-		nodes = append(nodes, one.node)
+		if one.slow || !slowOnly {
+			nodes = append(nodes, one.node)
+		}
 	}
 	return nodes
 }

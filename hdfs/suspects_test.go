@@ -58,3 +58,34 @@ func TestOneThatIsGoneIsWatchedUntilItListens(t *testing.T) {
 		require.Empty(t, s.watched())
 	})
 }
+
+func TestASlowOneIsNotTrustedForAnswering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSuspects()
+		a, b := node("a"), node("b")
+		s.addSlow(a)
+		s.add(b)
+		require.Equal(t, []*wire.DatanodeInfo{a}, s.listSlow())
+		s.trust([]*wire.DatanodeInfo{a, b})
+		require.Equal(t, []*wire.DatanodeInfo{a}, s.list())
+		time.Sleep(suspicion + 1)
+		require.Empty(t, s.list())
+	})
+}
+
+func TestRollsForSlowDataNodesAreThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r slowRolls
+		allowed := func() (n int) {
+			for range 10 * maxSlowRolls {
+				if r.allow() {
+					n++
+				}
+			}
+			return n
+		}
+		require.Equal(t, maxSlowRolls, allowed())
+		time.Sleep(slowRollEvery)
+		require.Equal(t, maxSlowRolls, allowed())
+	})
+}

@@ -184,6 +184,10 @@ var hdfs = []Description{
 		Help: "Segments of others, or given up, that were recovered.",
 	},
 	{
+		Name: "talos_hdfs_slow_rolls_total", Type: Counter,
+		Help: "Segments that were ended since appends to them waited for one DataNode half of the time, and go on without it for a while.",
+	},
+	{
 		Name: "talos_hdfs_leftovers_closed_total", Type: Counter,
 		Help: "Those of them that this node had given up, and closed on the DataNodes that did not fail. The others took a lease recovery.",
 	},

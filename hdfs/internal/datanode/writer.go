@@ -46,6 +46,10 @@ type Config struct {
 	Heartbeat time.Duration
 	// QueueBytes is the most that may wait for one connection for long.
 	QueueBytes int64
+	// OnSlow, if not nil, is told of a DataNode for which appends wait much longer than
+	// for the others, and for how long they did within the last seconds: again
+	// while that lasts. It must not block, nor call the writer.
+	OnSlow func(node *wire.DatanodeInfo, waited time.Duration)
 }
 
 func (c Config) withDefaults() Config {
@@ -114,6 +118,7 @@ type Writer struct {
 	// drained is closed when nothing is pending anymore, for Finish.
 	drained chan struct{}
 	ending  bool // newest is the last packet
+	patience
 	resting bool // the watch waits for a heartbeat's time, or rouse
 	touched time.Time
 	senders int // how many run

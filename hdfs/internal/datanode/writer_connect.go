@@ -43,6 +43,7 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 		dead: make(chan struct{}), rouse: make(chan struct{}, 1), newest: -1, syncing: -1, touched: time.Now(),
 	}
 	w.offset, w.acknowledged = s.Length, s.Length
+	w.patience = patience{since: time.Now(), legs: make(map[*leg]wait, len(nodes))}
 	refused := make([]*NodeError, len(nodes))
 	var all sync.WaitGroup
 	for i, node := range nodes {

@@ -52,7 +52,7 @@ func (w *Writer) cutGroup(from, upto int, sync bool) {
 		return
 	}
 	w.held, w.syncing = p, p.seqno
-	w.settle(time.Now())
+	w.settle(time.Now(), nil)
 }
 
 // beatless tells whether no heartbeat waits for its acknowledgement.
@@ -66,8 +66,9 @@ func (w *Writer) beatless() bool {
 }
 
 // settle counts what all DataNodes have acknowledged by now, and notes what the
-// first one has. It runs with mu held; the caller delivers afterwards.
-func (w *Writer) settle(now time.Time) {
+// first one has. by is the DataNode that has just acknowledged something, if one has. It
+// runs with mu held; the caller delivers afterwards.
+func (w *Writer) settle(now time.Time, by *leg) {
 	if w.err != nil {
 		return
 	}
@@ -78,6 +79,9 @@ func (w *Writer) settle(now time.Time) {
 	}
 	for ; w.led < w.pending.len() && w.pending.at(w.led).last <= some; w.led++ {
 		w.pending.at(w.led).since = now
+	}
+	if w.settled < w.led && w.pending.at(w.settled).last <= all && by != nil {
+		w.waited(by, w.pending.at(w.settled).since, now)
 	}
 	for ; w.settled < w.pending.len() && w.pending.at(w.settled).last <= all; w.settled++ {
 		w.acknowledged = w.pending.at(w.settled).end

@@ -144,7 +144,7 @@ func (l *leg) wrote() {
 	}
 	w.trim()
 	if l.acked > before { // before the write had returned
-		w.settle(time.Now())
+		w.settle(time.Now(), l)
 		w.deliver()
 	}
 }
@@ -207,7 +207,7 @@ func (l *leg) got(acked int64, beats int, progress bool) bool {
 	l.beats -= beats
 	l.acked = acked
 	if progress || w.held != nil {
-		w.settle(now)
+		w.settle(now, l)
 		w.deliver()
 	}
 	// After the last acknowledgement the DataNode closes the connection.

@@ -23,6 +23,7 @@ func (w *Writer) watch() {
 		}
 		var pause time.Duration
 		pause, suspected = w.look(tick, suspected)
+		w.tellSlow()
 		timer.Reset(pause)
 	}
 }
