@@ -108,14 +108,15 @@ func (n *testNode) owners(t *testing.T, topic *talosv1.Topic) []string {
 // nothing moves.
 func (n *testNode) awaitShared(t *testing.T, topic *talosv1.Topic, nodes ...string) []string {
 	t.Helper()
-	var owners []string
-	require.Eventually(t, func() bool {
-		owners = n.owners(t, topic)
-		distinct := slices.Compact(slices.Sorted(slices.Values(owners)))
-		moving := len(n.meta.View().Assignment(idOf(t, topic)).Next)
-		return slices.Equal(nodes, distinct) && moving == 0
-	}, patience, time.Millisecond)
-	return owners
+	require.Eventually(t, func() bool { return n.shared(t, topic, nodes...) }, patience, time.Millisecond)
+	return n.owners(t, topic)
+}
+
+func (n *testNode) shared(t *testing.T, topic *talosv1.Topic, nodes ...string) bool {
+	t.Helper()
+	distinct := slices.Compact(slices.Sorted(slices.Values(n.owners(t, topic))))
+	moving := len(n.meta.View().Assignment(idOf(t, topic)).Next)
+	return slices.Equal(nodes, distinct) && moving == 0
 }
 
 // owner waits until the partition has an owner that serves it.

@@ -74,7 +74,7 @@ func (p *partitions) unparkLocked(s *slot) {
 		}
 	case s.left != nil:
 		// It was opened, and must go at once.
-		s.parked.waiting = append(s.parked.waiting, waiting...)
+		s.parked.waiting = waiting
 		s.parked.timer = time.AfterFunc(parkTime, func() { p.giveUp(s) })
 		return
 	default:

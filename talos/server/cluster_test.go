@@ -1,0 +1,175 @@
+package server
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/coordinator"
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/storage/faulty"
+	"github.com/talos-log/talos/talos"
+)
+
+// A topic that two nodes are asked for at the same time is made once, and both know
+// it afterwards. Its data goes once it was deleted through either.
+func TestTopicsAreMadeOnceThroughAnyNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		nodes := []*testNode{c.start(t, "n1"), c.start(t, "n2")}
+		for _, name := range []string{"a", "b", "c", "d"} {
+			var made atomic.Int32
+			var asking sync.WaitGroup
+			for _, n := range nodes {
+				asking.Go(func() {
+					_, err := n.admin.CreateTopic(t.Context(), &talosv1.CreateTopicRequest{Name: name, Partitions: 4})
+					if err == nil {
+						made.Add(1)
+					} else if e := detail(t, err); e.GetKind() != string(talos.TopicExists) {
+						t.Errorf("%s: %v", name, err)
+					}
+				})
+			}
+			asking.Wait()
+			require.EqualValues(t, 1, made.Load(), name)
+		}
+		partitions := int32(9)
+		for i, n := range nodes {
+			listed, err := n.admin.ListTopics(t.Context(), &talosv1.ListTopicsRequest{})
+			require.NoError(t, err)
+			require.Len(t, listed.GetTopics(), 4)
+			altered, err := n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "a", Partitions: &partitions})
+			require.NoError(t, err)
+			require.EqualValues(t, 9, altered.GetTopic().GetPartitions(), "node %d", i)
+		}
+		for i, name := range []string{"a", "b", "c", "d"} {
+			_, err := nodes[i%2].admin.DeleteTopic(t.Context(), &talosv1.DeleteTopicRequest{Name: name})
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool {
+			deleted, err := nodes[0].meta.Deleted(t.Context())
+			listing, listErr := c.store.List(t.Context(), "")
+			return errors.Join(err, listErr) == nil && len(deleted) == 0 && len(listing.Folders) == 0
+		}, time.Minute, 10*time.Millisecond)
+	})
+}
+
+// While a partition moves, batches wait for it, in order: where it was until that
+// node can tell where to, and where it goes until it is open.
+func TestBatchesWaitForAPartitionThatMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, gate := newGated()
+		first := c.start(t, "n1")
+		topic := first.createTopic(t, "logs", 1)
+		p := first.producer(t)
+		p.produce(topic, 0, newBatch(t, "a"))
+		second := c.start(t, "n2")
+		hold := make(chan struct{})
+		gate.set(hold, nil)
+		require.NoError(t, first.meta.Pin(t.Context(), idOf(t, topic), func(pins coordinator.Pins) { pins[0] = "n2" }))
+		require.Eventually(t, func() bool { return second.owners(t, topic)[0] == "n2" }, patience, time.Millisecond)
+
+		p.send(topic.GetId(), 0, newBatch(t, "too late here"))
+		e := p.receive().GetError()
+		require.Equal(t, string(talos.NotOwner), e.GetKind())
+		require.Equal(t, "n2.example:7070", e.GetOwnerAddress())
+		next := second.producer(t)
+		for _, value := range []string{"b", "c", "d"} {
+			next.send(topic.GetId(), 0, newBatch(t, value))
+		}
+		<-time.After(parkTime / 2)
+		close(hold)
+		gate.set(nil, nil)
+		for i := range int64(3) {
+			require.Equal(t, i+1, next.receive().GetAppended().GetBaseOffset())
+		}
+		require.Equal(t, []string{"0 a", "1 b", "2 c", "3 d"}, second.all(t, topic.GetId(), 0))
+		require.InDelta(t, 1, first.value(t, "talos_server_handed_over_total"), 0)
+	})
+}
+
+// A node that can't reach the store for long says so, and the other one gets its
+// partitions; until it can again.
+func TestANodeWithoutAStoreGivesItsPartitionsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		var cut atomic.Bool
+		first := c.start(t, "n1", func(cfg *Config) {
+			cfg.Store = faulty.New(cfg.Store, func(faulty.Call) faulty.Fault {
+				if cut.Load() {
+					return faulty.Fault{Before: faulty.Fail(errors.New("connection refused"))}
+				}
+				return faulty.Fault{}
+			})
+		})
+		second := c.start(t, "n2")
+		topic := second.createTopic(t, "logs", 4)
+		second.awaitShared(t, topic, "n1", "n2")
+		cut.Store(true)
+		began := time.Now()
+		require.Eventually(t, func() bool { return second.shared(t, topic, "n2") }, 2*time.Minute, time.Second)
+		require.Greater(t, time.Since(began), DefaultStoreGrace)
+		member, ok := second.meta.View().Member("n1")
+		require.True(t, ok)
+		require.NotNil(t, member.Unfit)
+		require.Contains(t, member.Unfit.Reason, "connection refused")
+		require.Error(t, first.Ready())
+
+		cut.Store(false)
+		require.Eventually(t, func() bool { return second.shared(t, topic, "n1", "n2") }, 2*time.Minute, time.Second)
+		require.NoError(t, first.Ready())
+	})
+}
+
+// A node that is marked for a restart keeps its partitions while it is away, and
+// the others say that it will be back.
+func TestWhileANodeIsRestartedItsPartitionsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		first, second := c.start(t, "n1"), c.start(t, "n2")
+		topic := second.createTopic(t, "logs", 4)
+		owners := second.awaitShared(t, topic, "n1", "n2")
+		require.NoError(t, second.meta.Restart(t.Context(), "n1", time.Now().Add(time.Minute)))
+		require.NoError(t, first.stop())
+		var away int32
+		for p, owner := range owners {
+			if owner == "n1" {
+				away = int32(p)
+			}
+		}
+		require.Eventually(t, func() bool { return second.owners(t, topic)[away] == "" }, patience, time.Millisecond)
+		e := second.fetch(t, topic.GetId(), away, 0, 0).GetError()
+		require.Equal(t, string(talos.NotServing), e.GetKind())
+		require.Contains(t, e.GetMessage(), "being restarted")
+		require.Equal(t, "n1", second.meta.View().Owner(talos.PartitionID{Topic: idOf(t, topic), Number: away}).Owner)
+
+		c.start(t, "n1").producer(t).produce(topic, away, newBatch(t, "a"))
+		require.Equal(t, owners, second.owners(t, topic))
+	})
+}
+
+func TestLoadIsWhatWasAppendedSinceTheLastLook(t *testing.T) {
+	a, b := talos.PartitionID{Topic: talos.TopicID{1}}, talos.PartitionID{Topic: talos.TopicID{1}, Number: 1}
+	before := map[talos.PartitionID]tally{a: {bytes: 1000, appends: 10}, b: {bytes: 50, appends: 5}}
+	after := map[talos.PartitionID]tally{a: {bytes: 1000, appends: 10}, b: {bytes: 100_050, appends: 105}, {}: {bytes: 400_000, appends: 40}}
+	load := loadBetween(before, after, 10*time.Second)
+	require.Equal(t, coordinator.Load{
+		BytesPerSecond: 50_000, AppendsPerSecond: 14,
+		Partitions: []coordinator.PartitionLoad{
+			{BytesPerSecond: 40_000, AppendsPerSecond: 4},
+			{Topic: a.Topic, Partition: 1, BytesPerSecond: 10_000, AppendsPerSecond: 10},
+		},
+	}, load)
+	require.False(t, changedNoticeably(load, load))
+	require.True(t, changedNoticeably(coordinator.Load{}, load))
+	require.True(t, changedNoticeably(load, coordinator.Load{}), "it has become idle")
+	little := load
+	little.BytesPerSecond += 1000
+	require.False(t, changedNoticeably(load, little))
+	swapped := coordinator.Load{BytesPerSecond: 50_000, AppendsPerSecond: 14, Partitions: []coordinator.PartitionLoad{{Partition: 7, BytesPerSecond: 50_000}}}
+	require.True(t, changedNoticeably(load, swapped), "the same sum, elsewhere")
+}
