@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/stretchr/testify/require"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
@@ -10,33 +9,37 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// claims says which partition a node goes on to answer for as if it were the
-// owner, asked by somebody who knows no better; empty once it answers for none.
-func (w *World) claims(m *member, partitions []int32) (claimed string) {
-	w.T.Helper()
+// claims returns the partitions of the quiet topic that a node answers for as their
+// owner, asked by somebody who knows no better.
+func (w *World) claims(ctx context.Context, m *member) (claimed []int32) {
 	conn, err := grpc.NewClient("passthrough:///"+m.Listens(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(w.T, err)
 	defer func() { require.NoError(w.T, conn.Close()) }()
 	request := &talosv1.ListOffsetsRequest{}
-	for _, p := range partitions {
-		request.Partitions = append(request.Partitions, &talosv1.ListOffsetsPartition{TopicId: w.topic[:], Partition: p})
+	for p := range w.Config.Partitions {
+		request.Partitions = append(request.Partitions, &talosv1.ListOffsetsPartition{TopicId: w.quiet[:], Partition: p})
 	}
-	w.happens(func(ctx context.Context) bool {
-		claimed = claim(talosv1.NewLogClient(conn).ListOffsets(ctx, request))
-		return claimed == ""
-	})
-	return claimed
-}
-
-// claim reads from an answer what the node claims.
-func claim(answer *talosv1.ListOffsetsResponse, err error) string {
+	answer, err := talosv1.NewLogClient(conn).ListOffsets(ctx, request)
 	if err != nil {
-		return "" // it refuses the whole call
+		return nil // it refuses the whole call
 	}
 	for _, listed := range answer.GetPartitions() {
 		if listed.GetError() == nil {
-			return fmt.Sprintf("%s answers for partition %d under epoch %d", listed.GetOwner(), listed.GetPartition(), listed.GetEpoch())
+			claimed = append(claimed, listed.GetPartition())
 		}
 	}
-	return ""
+	return claimed
+}
+
+// mustDisown waits until a node answers for nothing any more. It is not told that
+// others have taken over: it must know by itself.
+func (w *World) mustDisown(m *member) {
+	w.T.Helper()
+	var claimed []int32
+	if !w.happens(func(ctx context.Context) bool {
+		claimed = w.claims(ctx, m)
+		return len(claimed) == 0
+	}) {
+		w.T.Errorf("a node without etcd goes on: %s answers for partitions %v of topic %s", m.id, claimed, quietTopic)
+	}
 }

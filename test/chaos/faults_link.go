@@ -57,9 +57,7 @@ func cutEtcd(w *World) happening {
 			if seen == "" {
 				return ""
 			}
-			if claimed := w.claims(m, partitions); claimed != "" {
-				w.T.Errorf("a node without etcd goes on: %s", claimed)
-			}
+			w.mustDisown(m)
 			return said(fmt.Sprintf("the link of %s to etcd %s", m.id, how), seen)
 		},
 		heal: func() { heal(m.etcd...) },

@@ -61,7 +61,9 @@ func move(w *World) happening {
 	}
 	w.asks("a pin", func(ctx context.Context) error { return w.client.PinPartitions(ctx, pins(to.id)...) })
 	return happening{
-		felt: func() string { return said(fmt.Sprintf("partitions of %s were pinned to %s", m.id, to.id), marks.awaitRaised()) },
+		felt: func() string {
+			return said(fmt.Sprintf("partitions of %s were pinned to %s", m.id, to.id), marks.awaitRaised())
+		},
 		heal: func() {
 			w.asks("an unpin", func(ctx context.Context) error { return w.client.PinPartitions(ctx, pins("")...) })
 		},

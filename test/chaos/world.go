@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -27,6 +28,10 @@ const (
 	look = 20 * time.Millisecond
 	// askTimeout bounds one question to the cluster.
 	askTimeout = 5 * time.Second
+
+	// quietTopic is a topic that nobody writes to: an owner of it meets nobody who
+	// could tell it that another one has taken over.
+	quietTopic = talos.TopicName("quiet")
 
 	defaultNodes      = 3
 	defaultPartitions = 6
@@ -57,7 +62,8 @@ type World struct {
 	etcd  *etcd.Cluster
 	store backing
 	nodes []*member
-	topic talos.TopicID
+	// quiet is the id of quietTopic.
+	quiet talos.TopicID
 	// client asks about the cluster as users do.
 	client *sdk.Client
 
@@ -91,6 +97,13 @@ func New(t *testing.T, cfg Config, rng *rand.Rand) *World {
 		Nodes: all, Partitions: cfg.Partitions, Topic: talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes},
 	})
 	w.History = w.Scene.History
+	w.asks("another topic", func(ctx context.Context) error {
+		_, err := client.CreateTopic(ctx, quietTopic, cfg.Partitions, talos.TopicConfig{})
+		if errors.Is(err, talos.TopicExists) { // by an attempt whose answer was lost
+			return nil
+		}
+		return err
+	})
 	for _, m := range w.nodes {
 		w.awaitUp(m)
 	}
@@ -174,7 +187,7 @@ func (w *World) AwaitServed(since history.Tick) {
 	})
 }
 
-// awaitUp waits until a node knows the topic, whether it owns any of it or not.
+// awaitUp waits until a node knows the topics, whether it owns any of them or not.
 func (w *World) awaitUp(m *member) {
 	w.T.Helper()
 	client, err := sdk.Dial(m.Listens())
@@ -182,9 +195,11 @@ func (w *World) awaitUp(m *member) {
 	w.await(m.id+" does not answer", func(ctx context.Context) bool {
 		topics, err := client.Topics(ctx)
 		for _, topic := range topics {
-			w.topic = topic.ID
+			if topic.Name == quietTopic {
+				w.quiet = topic.ID
+			}
 		}
-		return err == nil && len(topics) == 1
+		return err == nil && len(topics) == 2
 	})
 	require.NoError(w.T, client.Close())
 }
