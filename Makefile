@@ -13,6 +13,9 @@ TIMEOUT ?= 20m
 PKG ?= ./...
 EXPLORE ?= short
 FUZZSECONDS ?= 60
+# make sets no SECONDS, but bash does.
+SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
+SEED ?= 1
 ARGS ?=
 # make chaos: histories for each store.
 HISTORIES ?= 3
@@ -108,6 +111,9 @@ explore: ## All interleavings of a few owners of one partition; prints how many 
 chaos: $(MINIO) $(ETCD) ## Several nodes, etcd, a store, and faults: HISTORIES=n STORE=local,s3,hdfs; TALOS_SEED repeats the choice
 	@case '$(or $(STORE),hdfs)' in *hdfs*) tools/hadoop/install.sh ;; esac
 	TALOS_CHAOS_HISTORIES=$(HISTORIES) TALOS_CHAOS_STORE=$(STORE) $(GO) test -count=1 -v -timeout 24h $(ARGS) -run '^TestHistories$$' ./test/chaos
+
+simulate: ## Simulated clusters for SECONDS (60) on virtual time, beyond the few in make test; SEED=N begins elsewhere
+	SIMULATE_SECONDS=$(SECONDS) SIMULATE_SEED=$(SEED) $(GO) test -v -timeout 24h -run Sound ./test/simulate
 
 fuzz: ## Every fuzz target, FUZZSECONDS in all
 	tools/check/fuzz.sh $(FUZZSECONDS)
