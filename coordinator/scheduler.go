@@ -14,7 +14,7 @@ const (
 	// maxPlanWait is how long a scheduler waits for a change before it looks again.
 	maxPlanWait = 30 * time.Second
 	// Of its time, a scheduler plans at most one part in planShare.
-	planShare = 5
+	planShare = 2
 	// A transaction of the scheduler changes at most so many topics, and about so
 	// many bytes.
 	maxPlanTopics = 40
