@@ -152,6 +152,31 @@ func TestWhileANodeIsRestartedItsPartitionsWait(t *testing.T) {
 	})
 }
 
+// A node whose partitions nobody takes in time closes them in good order all the same.
+func TestANodeThatCannotHandOverInTimeClosesItsPartitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		first := c.start(t, "n1")
+		topic := first.createTopic(t, "logs", 2)
+		for p := range int32(2) {
+			first.producer(t).produce(topic, p, newBatch(t, "a"))
+		}
+		// n2 is a member, and no assignment can be written anymore.
+		c.noMoves.Store(true)
+		second := c.prepare(t, "n2")
+		defer second.meta.Close()
+		require.NoError(t, second.meta.Register(t.Context()))
+		require.NoError(t, first.stop())
+		for p := range int32(2) {
+			listing, err := c.store.List(t.Context(), talos.PartitionID{Topic: idOf(t, topic), Number: p}.String())
+			require.NoError(t, err)
+			for _, s := range listing.Segments {
+				require.True(t, s.Sealed)
+			}
+		}
+	})
+}
+
 func TestLoadIsWhatWasAppendedSinceTheLastLook(t *testing.T) {
 	a, b := talos.PartitionID{Topic: talos.TopicID{1}}, talos.PartitionID{Topic: talos.TopicID{1}, Number: 1}
 	before := map[talos.PartitionID]tally{a: {bytes: 1000, appends: 10}, b: {bytes: 50, appends: 5}}

@@ -17,7 +17,9 @@ func (n *Node) leave(ctx context.Context, t *term) error {
 	if why, alone := t.alone(); alone {
 		n.cfg.Logger.Info("ending: the partitions are closed, and kept for this node", "reason", why)
 	} else {
-		n.handAllOver(ctx, t)
+		moving, cancel := context.WithTimeout(ctx, n.cfg.Drain/2)
+		n.handAllOver(moving, t) // what is left is closed in the other half
+		cancel()
 	}
 	n.setServing(nil)
 	if err := t.end(ctx); err != nil {
@@ -45,7 +47,7 @@ func (t *term) alone() (why string, alone bool) {
 // away, or ctx ends.
 func (n *Node) handAllOver(ctx context.Context, t *term) {
 	owned, _ := t.view.Owned(n.cfg.NodeID)
-	n.cfg.Logger.Info("draining: the node ends when its partitions are handed over", "partitions", owned, "within", n.cfg.Drain)
+	n.cfg.Logger.Info("draining: the node ends when its partitions are handed over", "partitions", owned, "within", n.cfg.Drain/2)
 	if err := n.cfg.Meta.LeaveNow(ctx); err != nil {
 		n.cfg.Logger.Warn("the cluster could not be told that this node ends", "error", err)
 	}
@@ -64,7 +66,7 @@ func (n *Node) handAllOver(ctx context.Context, t *term) {
 		case <-n.cfg.Meta.Lost():
 			return
 		case <-ctx.Done():
-			n.cfg.Logger.Warn("not all partitions were handed over in time: the others recover them", "left", owned)
+			n.cfg.Logger.Warn("not all partitions were handed over in time: they are closed, and the others open them when this node is gone", "left", owned)
 			return
 		}
 	}

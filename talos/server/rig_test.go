@@ -39,6 +39,8 @@ type cluster struct {
 	// loseAnswer makes the next change of a topic answer with an error though it
 	// was applied; with thenAway, the coordinator is away from then on.
 	loseAnswer, thenAway, away atomic.Bool
+	// noMoves makes writes of assignments fail.
+	noMoves atomic.Bool
 }
 
 // flakyKV is the coordinator's data as the cluster's switches let it appear.
@@ -64,6 +66,9 @@ func (kv flakyKV) List(ctx context.Context, prefix string) ([]coordinator.Entry,
 }
 
 func (kv flakyKV) Commit(ctx context.Context, conds []coordinator.Cond, ops []coordinator.Op) (int64, error) {
+	if kv.cluster.noMoves.Load() && strings.Contains(ops[0].Key, "assignments/") {
+		return 0, errNoAnswer
+	}
 	revision, err := kv.KV.Commit(ctx, conds, ops)
 	if strings.Contains(ops[0].Key, "topics/") && kv.cluster.loseAnswer.CompareAndSwap(true, false) {
 		kv.cluster.away.Store(kv.cluster.thenAway.Load())
