@@ -40,6 +40,6 @@ func (w *World) mustDisown(m *member) {
 		claimed = w.claims(ctx, m)
 		return len(claimed) == 0
 	}) {
-		w.T.Errorf("a node without etcd goes on: %s answers for partitions %v of topic %s", m.id, claimed, quietTopic)
+		require.Failf(w.T, "a node without etcd goes on", "%s answers for partitions %v of topic %s", m.id, claimed, quietTopic)
 	}
 }

@@ -29,7 +29,7 @@ func TestTheOthersServeWhatAKilledNodeOwned(t *testing.T) {
 		t.Run(string(store), func(t *testing.T) {
 			w := chaos.New(t, chaos.Config{Program: &instrumented, Store: store, Partitions: partitions, Lease: lease},
 				rand.New(rand.NewPCG(rand.Uint64(), 0)))
-			w.Use(load.Plan{Codecs: scene.Codecs(), Window: 1000, Rate: 200})
+			w.Use(load.Plan{Codecs: scene.Codecs(), Window: 1000, Rate: 40})
 			var all []time.Duration
 			for range rounds {
 				owned, took := w.Takeover()
