@@ -97,7 +97,7 @@ func (c *cluster) measureIdle(d time.Duration) {
 		bytes += len(e.Key) + len(e.Value)
 	}
 	before, cpu := revision(), cpuTime(c.t)
-	time.Sleep(d)
+	<-time.After(d)
 	writes := revision() - before - 1
 	c.t.Logf("idle: %.1f %% of one CPU, %d MiB of heap, %d goroutines; etcd has %d keys of %d KiB, %d writes in %v",
 		100*(cpuTime(c.t)-cpu).Seconds()/d.Seconds(), memory.HeapAlloc>>20, runtime.NumGoroutine(), len(entries), bytes>>10, writes, d)
