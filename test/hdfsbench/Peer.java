@@ -34,8 +34,8 @@ import org.apache.hadoop.fs.Path;
 public final class Peer {
   private static final short REPLICATION = 3;
   private static final int BUFFER = 4096;
-  /** As Talos has it, so that a file has one block. */
-  private static final long BLOCK = 288L << 20;
+  /** As Talos has it: a file has one block, and the NameNode wants room for 128 of them. */
+  private static final long BLOCK = 128L << 20;
 
   private final FileSystem fs;
   private final PrintStream answers;
@@ -128,6 +128,9 @@ public final class Peer {
           long[] took = appends(out, piece, sync, clock[0] + nanos);
           together.await();
           return took;
+        } catch (Exception e) {
+          together.reset(); // nobody waits for this one
+          throw e;
         }
       };
       all.add(threads.submit(one));

@@ -20,7 +20,7 @@ type Plan struct {
 	// Leg is how long a leg of appends lasts, and Warmup how long each side appends
 	// before anything is counted.
 	Leg, Warmup time.Duration
-	// StreamBytes is what a leg of streaming sends, at most a block.
+	// StreamBytes is what a leg of streaming sends, at most 100 MiB: a block has 128.
 	StreamBytes int64
 	// Opens is how many segments a leg of opening opens.
 	Opens int

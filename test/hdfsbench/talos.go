@@ -27,7 +27,7 @@ type talosClient struct {
 }
 
 func openTalos(ctx context.Context, cluster string) (*talosClient, error) {
-	u, err := url.Parse(cluster + "/talos")
+	u, err := url.Parse(cluster + "/talos?block-mib=128")
 	if err != nil {
 		return nil, err
 	}
