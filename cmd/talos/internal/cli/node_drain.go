@@ -64,9 +64,10 @@ func (d *draining) run(ctx context.Context, cmd *cobra.Command, client *sdk.Clie
 	result := drainJSON{Node: d.node, State: "planned", Moves: []moveJSON{}}
 	for _, m := range plan.Moves {
 		result.Moves = append(result.Moves, toMoveJSON(m))
-		if m.From == d.node {
-			result.Left++
-		}
+	}
+	// Not the number of moves: what nobody can take stays.
+	if result.Left, err = within(ctx, d.s, func(ctx context.Context) (int, error) { return d.owned(ctx, client) }); err != nil {
+		return err
 	}
 	if d.dryRun {
 		return d.tell(cmd, result)
@@ -89,15 +90,9 @@ func (d *draining) wait(ctx context.Context, cmd *cobra.Command, client *sdk.Cli
 	defer bar.end()
 	left := result.Left
 	err := d.s.watched(ctx, func(ctx context.Context) (bool, error) {
-		status, err := client.Cluster(ctx)
+		owned, err := d.owned(ctx, client)
 		if err != nil {
 			return false, err
-		}
-		owned := 0
-		for _, n := range status.Nodes {
-			if n.ID == d.node {
-				owned = n.Owned + n.Incoming
-			}
 		}
 		bar.add(int64(left - owned))
 		left = owned
@@ -113,6 +108,17 @@ func (d *draining) wait(ctx context.Context, cmd *cobra.Command, client *sdk.Cli
 	}
 	result.State = "drained"
 	return nil
+}
+
+// owned is how many partitions the node has, or is about to get.
+func (d *draining) owned(ctx context.Context, client *sdk.Client) (int, error) {
+	status, err := client.Cluster(ctx)
+	for _, n := range status.Nodes {
+		if n.ID == d.node {
+			return n.Owned + n.Incoming, err
+		}
+	}
+	return 0, err
 }
 
 func (d *draining) tell(cmd *cobra.Command, result drainJSON) error {
