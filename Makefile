@@ -112,6 +112,9 @@ chaos: $(MINIO) $(ETCD) ## Several nodes, etcd, a store, and faults: HISTORIES=n
 	@case '$(or $(STORE),hdfs)' in *hdfs*) tools/hadoop/install.sh ;; esac
 	TALOS_CHAOS_HISTORIES=$(HISTORIES) TALOS_CHAOS_STORE=$(STORE) $(GO) test -count=1 -v -timeout 24h $(ARGS) -run '^TestHistories$$' ./test/chaos
 
+mutants: $(MINIO) $(ETCD) ## All broken rules that tests must notice, those in real nodes too, of which make test has one
+	TALOS_MUTANTS=all $(GO) test -count=1 -v -timeout 3h $(ARGS) ./test/mutants
+
 simulate: ## Simulated clusters for SECONDS (60) on virtual time, beyond the few in make test; SEED=N begins elsewhere
 	SIMULATE_SECONDS=$(SECONDS) SIMULATE_SEED=$(SEED) $(GO) test -v -timeout 24h -run Sound ./test/simulate
 

@@ -37,15 +37,15 @@ func (k *wire) Commit(ctx context.Context, conds []coordinator.Cond, ops []coord
 		return 0, err
 	}
 	lost := &talos.Error{Kind: talos.MetaUnavailable, Op: "simulate.Commit", Detail: "no answer"}
-	switch p := k.w.float(); {
-	case p < k.w.trouble:
+	switch p, trouble := k.w.fate(); {
+	case p < trouble:
 		k.w.count("commit without an answer")
 		_, err := k.inner.Commit(ctx, conds, ops)
 		if errors.Is(err, coordinator.ErrSessionEnded) {
 			return 0, err
 		}
 		return 0, lost
-	case p < 2*k.w.trouble:
+	case p < 2*trouble:
 		k.w.count("late commit")
 		k.w.late.Go(func() {
 			sleep(k.w.within(0, 3*time.Second))
@@ -221,11 +221,11 @@ func (h *host) befall(call faulty.Call) faulty.Fault {
 	}
 	f := faulty.Fault{Before: way}
 	lost := &talos.Error{Kind: talos.StoreUnavailable, Op: "simulate." + string(call.Op), Detail: "no answer"}
-	switch p := h.w.float(); {
-	case p < h.w.trouble/4:
+	switch p, trouble := h.w.fate(); {
+	case p < trouble/4:
 		h.w.count("store call without an answer")
 		f.After = faulty.Fail(lost)
-	case p < h.w.trouble/2:
+	case p < trouble/2:
 		h.w.count("store call failed")
 		f.Before = faulty.Fail(lost)
 	default:

@@ -214,6 +214,13 @@ func (w *world) float() float64 {
 	return w.rng.Float64()
 }
 
+// fate draws what befalls a call, and returns how likely trouble is now.
+func (w *world) fate() (p, trouble float64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rng.Float64(), w.trouble
+}
+
 func (w *world) int(n int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
