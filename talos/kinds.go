@@ -21,6 +21,13 @@ const (
 	UnknownPartition   Kind = "UnknownPartition"
 	UnknownNode        Kind = "UnknownNode"
 	TopicExists        Kind = "TopicExists"
+	InvalidGroupName   Kind = "InvalidGroupName"
+	UnknownGroup       Kind = "UnknownGroup"
+	GroupNotEmpty      Kind = "GroupNotEmpty"
+	GroupFull          Kind = "GroupFull"
+	UnknownMember      Kind = "UnknownMember"
+	FencedMember       Kind = "FencedMember"
+	FencedInstance     Kind = "FencedInstance"
 	RecordTooLarge     Kind = "RecordTooLarge"
 	BatchTooLarge      Kind = "BatchTooLarge"
 	CorruptBatch       Kind = "CorruptBatch"
@@ -96,6 +103,34 @@ var kinds = map[Kind]Class{
 	TopicExists: {
 		codes.AlreadyExists, false, "a topic of this name exists already",
 		"use it, choose another name, or delete it first",
+	},
+	InvalidGroupName: {
+		codes.InvalidArgument, false, "the group's name can't be used",
+		"use 1 to 249 letters, digits, '.', '_' and '-'",
+	},
+	UnknownGroup: {
+		codes.NotFound, false, "there is no such consumer group",
+		"`talos group list` shows those that there are; a group begins with its first member or its first committed offset",
+	},
+	GroupNotEmpty: {
+		codes.FailedPrecondition, false, "the consumer group has members",
+		"stop them first; `talos group describe` shows who they are",
+	},
+	GroupFull: {
+		codes.ResourceExhausted, false, "the consumer group has as many members as it may have",
+		"use fewer members; more than there are partitions read nothing",
+	},
+	UnknownMember: {
+		codes.FailedPrecondition, false, "the consumer group does not have this member, or no longer",
+		"clients join again by themselves; if it repeats, the member is slower than its session's time",
+	},
+	FencedMember: {
+		codes.FailedPrecondition, false, "the member has been passed over: its partitions may be read by others",
+		"clients join again by themselves; what was not committed is read again by whoever has the partition",
+	},
+	FencedInstance: {
+		codes.FailedPrecondition, false, "another member of the group has this instance id now",
+		"give each member an instance id of its own, or none",
 	},
 	RecordTooLarge: {
 		codes.InvalidArgument, false, "the record is larger than the limit",
