@@ -117,7 +117,7 @@ var kinds = map[Kind]Class{
 		"stop them first; `talos group describe` shows who they are",
 	},
 	GroupFull: {
-		codes.ResourceExhausted, false, "the consumer group has as many members as it may have",
+		codes.FailedPrecondition, false, "the consumer group has as many members as it may have",
 		"use fewer members; more than there are partitions read nothing",
 	},
 	UnknownMember: {
