@@ -122,7 +122,7 @@ func (r *rig) open(node string) *Log {
 	l, err := Open(r.t.Context(), r.config(node))
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
 			r.t.Errorf("close: %v", err)

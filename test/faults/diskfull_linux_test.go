@@ -59,7 +59,7 @@ func TestDiskFull(t *testing.T) {
 	requireFull(t, p.round(l, acked+talos.DuplicateWindow))
 
 	require.NoError(t, os.Remove(filler))
-	require.Eventually(t, func() bool { return p.round(l, len(p.bases)+1) == nil }, 10*time.Second, retryPause,
+	require.Eventually(t, func() bool { return p.round(l, len(p.bases)+1) == nil }, time.Minute, retryPause,
 		"there is space again")
 	p.deliver(l, acked+20)
 	require.NoError(t, l.Err())

@@ -19,7 +19,7 @@ const (
 	settled = 200
 	// pauseLimit bounds a pause where a DataNode fails, on a busy machine. It is no
 	// measurement: the figures are in the test's log.
-	pauseLimit = 10 * time.Second
+	pauseLimit = 30 * time.Second
 )
 
 // A DataNode dies in mid-append, over and over: the node goes on with the others

@@ -21,7 +21,7 @@ import (
 const (
 	goodToken = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
 	// patience is how long a test waits for what must come.
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // secureNode runs a node with this TLS and access control, and returns where.
