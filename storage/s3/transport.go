@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -16,7 +17,9 @@ const (
 	maxReadConns  = 128
 
 	dialTimeout = 5 * time.Second
-	// answerTimeout is how long a server may take to answer once it has a request.
+	// answerTimeout is how long a server may take to answer once it has a request,
+	// and how long it may say nothing in the midst of an answer, or take nothing of a
+	// request.
 	answerTimeout = 30 * time.Second
 	// idleTimeout is short: a chunk that is put on a connection which the server is
 	// just closing ends its segment.
@@ -30,7 +33,7 @@ func newTransport(conns int) *http.Transport {
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:           dialImpatiently(answerTimeout),
 		Protocols:             protocols,
 		MaxConnsPerHost:       conns,
 		MaxIdleConnsPerHost:   conns,
@@ -39,6 +42,40 @@ func newTransport(conns int) *http.Transport {
 		ResponseHeaderTimeout: answerTimeout,
 		DisableCompression:    true,
 	}
+}
+
+// dialImpatiently dials connections that fail when the other side has been still for
+// so long: a request waits for no server that hangs, or is gone without a word.
+func dialImpatiently(patience time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &impatientConn{Conn: conn, patience: patience}, nil
+	}
+}
+
+type impatientConn struct {
+	net.Conn
+	patience time.Duration
+}
+
+// Read implements net.Conn.
+func (c *impatientConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+// Write implements net.Conn.
+func (c *impatientConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 // once makes sure that no PUT is sent a second time. net/http sends a request

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/stretchr/testify/require"
@@ -113,4 +115,38 @@ type recorder struct{ request *http.Request }
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	r.request = request
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+}
+
+// A server that begins an answer and says no more ends the request, however patient
+// its caller is.
+func TestAServerThatFallsSilentEndsARequest(t *testing.T) {
+	here, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	gone := make(chan struct{})
+	serving.Go(func() {
+		conn, err := here.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }() // the client may have closed it
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		<-gone
+	})
+	defer serving.Wait()
+	defer close(gone)
+	defer func() { require.NoError(t, here.Close()) }()
+
+	transport := newTransport(1)
+	transport.DialContext = dialImpatiently(10 * time.Millisecond)
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+here.Addr().String(), http.NoBody)
+	require.NoError(t, err)
+	response, err := transport.RoundTrip(request)
+	if err == nil { // the header came in time
+		_, err = io.ReadAll(response.Body)
+		require.NoError(t, response.Body.Close())
+	}
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
