@@ -8,6 +8,7 @@ import (
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/access"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 )
@@ -51,21 +52,25 @@ func (n *Node) admit(ctx context.Context, info *tap.Info) (context.Context, erro
 
 // mayEnter checks who calls, and counts the call.
 func (n *Node) mayEnter(ctx context.Context, info *tap.Info) error {
-	if p, ok := peer.FromContext(ctx); ok {
-		var err error
-		if secure, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			err = n.cfg.Access.Check(&secure.State, info.Header.Get(access.Header))
-		} else {
-			err = n.cfg.Access.Check(nil, info.Header.Get(access.Header))
-		}
-		if err != nil {
-			return err
-		}
+	if err := n.letsIn(ctx, info.Header); err != nil {
+		return err
 	}
 	if !n.calls.TryAcquire(1) {
 		return overloaded("%d calls are under way on this node already (limits.streams)", n.cfg.Capacity.Streams)
 	}
 	return nil
+}
+
+// letsIn checks who calls.
+func (n *Node) letsIn(ctx context.Context, header metadata.MD) error {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	if secure, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+		return n.cfg.Access.Check(&secure.State, header.Get(access.Header))
+	}
+	return n.cfg.Access.Check(nil, header.Get(access.Header))
 }
 
 // hangUp closes a connection that does harm.

@@ -12,6 +12,7 @@ import (
 	"github.com/talos-log/talos/talos/batch"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 )
 
 // produceStream is one stream of Produce: a goroutine that receives batches and
@@ -30,6 +31,10 @@ type produceStream struct {
 	places chan struct{}
 	// request is the client's name of the stream.
 	request string
+	// header is what the client came in with, and letIn when that was last looked
+	// at; the receiver's.
+	header metadata.MD
+	letIn  time.Time
 	// bytes bounds the batches that logs hold.
 	bytes   *semaphore.Weighted
 	answers *answers
@@ -38,11 +43,12 @@ type produceStream struct {
 // Produce implements talosv1.LogServer.
 func (s *logService) Produce(stream grpc.BidiStreamingServer[talosv1.ProduceRequest, talosv1.ProduceResponse]) error {
 	p := &produceStream{
-		node: s.node, stream: stream, request: requestID(stream.Context()),
+		node: s.node, stream: stream, request: requestID(stream.Context()), letIn: time.Now(),
 		places:  make(chan struct{}, maxStreamBatches),
 		bytes:   semaphore.NewWeighted(int64(max(maxStreamBytes, s.node.cfg.Limits.BatchBytes()))),
 		answers: newAnswers(maxStreamBatches),
 	}
+	p.header, _ = metadata.FromIncomingContext(stream.Context())
 	received := make(chan error, 1)
 	// The goroutine ends after this function, which ends the stream's context; Run
 	// waits for it.
@@ -152,7 +158,7 @@ func (p *produceStream) take(ctx context.Context, request *talosv1.ProduceReques
 	lane := talos.PartitionID{Number: request.GetPartition()}
 	copy(lane.Topic[:], request.GetTopicId())
 	a := p.answers.expect(request.GetId(), lane)
-	t, err := p.admit(request)
+	t, err := p.admit(request, received)
 	if err != nil {
 		p.complete(a, size, received, partition.Appended{}, err)
 		return nil
@@ -192,8 +198,18 @@ func (p *produceStream) take(ctx context.Context, request *talosv1.ProduceReques
 	return nil
 }
 
-// admit checks the batch, and that the node may own partitions.
-func (p *produceStream) admit(request *talosv1.ProduceRequest) (*term, error) {
+// entryInterval is how often a stream's client is checked again. A stream may
+// outlive a token, or a certificate.
+const entryInterval = time.Second
+
+// admit checks the client, the batch, and that the node may own partitions.
+func (p *produceStream) admit(request *talosv1.ProduceRequest, now time.Time) (*term, error) {
+	if now.Sub(p.letIn) >= entryInterval {
+		if err := p.node.letsIn(p.stream.Context(), p.header); err != nil {
+			return nil, err
+		}
+		p.letIn = now
+	}
 	if _, err := topicID(request.GetTopicId()); err != nil {
 		return nil, err
 	}

@@ -172,6 +172,34 @@ func TestRecordsThroughTLS(t *testing.T) {
 	require.ErrorIs(t, err, talos.Unauthenticated)
 }
 
+// A producer whose stream is open when its token goes stores nothing from the moment
+// on at which the node has seen that.
+func TestATokenThatGoesEndsItsStreams(t *testing.T) {
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	require.NoError(t, os.WriteFile(tokens, []byte("someone "+goodToken+"\n"), 0o600))
+	guard, err := access.NewGuard(tokens, false, nowhere)
+	require.NoError(t, err)
+	at, stop := start(t, Config{Backing: Memory(), Listen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Access: guard})
+	defer func() { require.NoError(t, stop()) }()
+	client, err := sdk.Dial(at.RPC, sdk.WithToken(goodToken), sdk.WithTokenInClear())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, client.Close()) }()
+	_, err = client.CreateTopic(t.Context(), "logs", 1, talos.TopicConfig{})
+	require.NoError(t, err)
+	producer, err := client.NewProducer(t.Context(), "logs")
+	require.NoError(t, err)
+	_, err = producer.SendSync(t.Context(), 0, talos.Record{Value: []byte("a")})
+	require.NoError(t, err)
+
+	require.NoError(t, os.WriteFile(tokens, []byte("another "+goodToken+"x\n"), 0o600))
+	require.Eventually(t, func() bool {
+		_, err = producer.SendSync(t.Context(), 0, talos.Record{Value: []byte("b")})
+		return err != nil
+	}, patience, 50*time.Millisecond)
+	require.ErrorIs(t, err, talos.Unauthenticated)
+	_ = producer.Close(t.Context()) // it has failed
+}
+
 func TestPagesAreGuarded(t *testing.T) {
 	nodes := certs.NewAuthority(t)
 	pair := nodes.Issue(certs.Server("127.0.0.1"))
