@@ -118,14 +118,12 @@ type Log struct {
 	// startFailed is when the last attempt to start a segment failed, and how.
 	startFailed    time.Time
 	startFailedErr error
-	// sweepAt is when segments that no longer count are removed; zero if there is
-	// no reason to think that there are any.
-	sweepAt time.Time
+	// sweeps are the removals of segments that no longer count, in their order.
+	sweeps   sweeps
+	sweeping sync.Mutex // held by the removal that is under way
 	// commitAt is when the store's commit interval lets the next append go; zero if
 	// it was not the interval that held it up.
 	commitAt time.Time
-	// sweepBelow is the first segment that the next sweep leaves.
-	sweepBelow talos.SegmentNumber
 }
 
 // Append queues one batch, which batch.Check has passed. It does not block.

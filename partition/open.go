@@ -124,7 +124,7 @@ func (l *Log) takeOver(ctx context.Context) ([]link, error) {
 	}
 	l.next = l.acked
 	if len(garbage(l.rec, listing.Segments)) > 0 {
-		l.sweepAt, l.sweepBelow = time.Now().Add(removeDelay), l.rec.Start.Number
+		l.sweeps.plan(l.rec.Start.Number)
 	}
 	return chain, nil
 }

@@ -119,8 +119,8 @@ func (l *Log) acknowledge() {
 // untilDeadline says when run must look again though nothing happens.
 func (l *Log) untilDeadline() time.Duration {
 	wait := never
-	if !l.sweepAt.IsZero() {
-		wait = time.Until(l.sweepAt)
+	if at, ok := l.sweeps.next(); ok {
+		wait = time.Until(at)
 	}
 	if !l.retention.at.IsZero() {
 		wait = min(wait, time.Until(l.retention.at))

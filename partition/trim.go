@@ -13,6 +13,48 @@ import (
 // readers which found them a moment ago can finish.
 const removeDelay = time.Minute
 
+// sweepGap is how much longer some are kept, so that those which the start passes
+// soon after each other are removed together.
+const sweepGap = 10 * time.Second
+
+// sweeps are at most 1 + removeDelay/sweepGap planned removals, oldest first.
+type sweeps []sweep
+
+// sweep removes what the start had passed when it was planned: all segments before
+// below, and not before at.
+type sweep struct {
+	begun, at time.Time
+	below     talos.SegmentNumber
+}
+
+// plan sees to it that the segments before below go.
+func (s *sweeps) plan(below talos.SegmentNumber) {
+	now := time.Now()
+	if n := len(*s); n == 0 || now.Sub((*s)[n-1].begun) >= sweepGap {
+		*s = append(*s, sweep{begun: now})
+	}
+	newest := &(*s)[len(*s)-1]
+	newest.at, newest.below = now.Add(removeDelay), below
+}
+
+// next tells when there is something to remove.
+func (s *sweeps) next() (time.Time, bool) {
+	if len(*s) == 0 {
+		return time.Time{}, false
+	}
+	return (*s)[0].at, true
+}
+
+// due takes the first one out, if its time has come.
+func (s *sweeps) due() (sweep, bool) {
+	if at, ok := s.next(); !ok || time.Now().Before(at) {
+		return sweep{}, false
+	}
+	first := (*s)[0]
+	*s = (*s)[1:]
+	return first, true
+}
+
 // trimRequest asks the run goroutine to move the log start.
 type trimRequest struct {
 	offset talos.Offset
@@ -100,26 +142,23 @@ func (l *Log) startMoved() {
 		}
 	})
 	l.times.forgetBelow(start.Number)
-	if l.sweepAt.IsZero() {
-		l.sweepAt, l.sweepBelow = time.Now().Add(removeDelay), start.Number
-	}
+	l.sweeps.plan(start.Number)
 }
 
 // sweepIfDue removes, in the background, what no longer counts.
 func (l *Log) sweepIfDue() {
-	if l.sweepAt.IsZero() || time.Now().Before(l.sweepAt) {
+	due, ok := l.sweeps.due()
+	if !ok {
 		return
 	}
-	l.sweepAt = time.Time{}
-	epoch, below := l.rec.Epoch, l.sweepBelow
-	if l.rec.Start.Number > below {
-		// It moved on meanwhile: what that gave up gets its own delay.
-		l.sweepAt, l.sweepBelow = time.Now().Add(removeDelay), l.rec.Start.Number
-	}
+	epoch := l.rec.Epoch
 	l.inBackground(func() {
+		// One at a time, so that each segment is removed, and counted, once.
+		l.sweeping.Lock()
+		defer l.sweeping.Unlock()
 		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 		defer cancel()
-		if err := l.sweep(ctx, epoch, below); err != nil && l.ctx.Err() == nil {
+		if err := l.sweep(ctx, epoch, due.below); err != nil && l.ctx.Err() == nil {
 			// Nothing depends on it: the next trim or opening sweeps again.
 			l.log.Warn("segments that no longer count were not all removed", "error", err)
 		}
