@@ -173,6 +173,16 @@ func (m *Meta) FindTopic(ctx context.Context, name talos.TopicName) (talos.Topic
 	return decodeTopic(e)
 }
 
+// AwaitTopic returns when the view shows all that there was of a topic, and of who
+// owns its partitions, when it was called. That there is no such topic is no error.
+func (m *Meta) AwaitTopic(ctx context.Context, id talos.TopicID) error {
+	entries, err := m.kv.Load(ctx, idKey(id), assignmentKey(id))
+	if err != nil {
+		return fmt.Errorf("coordinator.AwaitTopic %s: %w", id, err)
+	}
+	return m.AwaitRevision(ctx, max(entries[0].Revision, entries[1].Revision))
+}
+
 // Topics returns all topics, sorted by name.
 func (m *Meta) Topics(ctx context.Context) ([]talos.Topic, error) {
 	return m.listTopics(ctx, "coordinator.Topics", topicsPrefix)

@@ -169,7 +169,7 @@ func TestADeletedTopicIsGoneAndItsNameFree(t *testing.T) {
 	require.Equal(t, int64(0), p.produce(recreated, 0, newBatch(t, "new")).GetBaseOffset())
 	require.Equal(t, []string{"0 new"}, values(t, n.fetch(t, recreated.GetId(), 0, 0, 0).GetBatches()))
 
-	require.Equal(t, "UnknownTopic", n.fetch(t, old.GetId(), 0, 0, 0).GetError().GetKind())
+	require.Equal(t, "UnknownTopic", n.fetch(t, old.GetId(), 0, 0, patience).GetError().GetKind())
 	c.awaitRemoved(t, n, idOf(t, old))
 	p.send(old.GetId(), 0, newBatch(t, "late"))
 	require.Equal(t, "UnknownTopic", p.receive().GetError().GetKind())

@@ -58,6 +58,52 @@ func TestTopicsAreMadeOnceThroughAnyNode(t *testing.T) {
 	})
 }
 
+// A node that has not heard yet of a topic, or of more partitions, though it is to
+// serve them, does not say that there are none.
+func TestANodeThatHearsLateDeniesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		first, second := c.start(t, "n1"), c.start(t, "n2")
+		synctest.Wait()
+		ask := func(topic []byte, partition int32) *talosv1.ListedOffsets {
+			answer, err := second.log.ListOffsets(t.Context(), &talosv1.ListOffsetsRequest{
+				Partitions: []*talosv1.ListOffsetsPartition{{TopicId: topic, Partition: partition}},
+			})
+			require.NoError(t, err)
+			return answer.GetPartitions()[0]
+		}
+		var topic *talosv1.Topic
+		for round, change := range []func(){
+			func() { topic = first.createTopic(t, "logs", 8) },
+			func() {
+				more := int32(16)
+				_, err := first.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "logs", Partitions: &more})
+				require.NoError(t, err)
+			},
+		} {
+			hears := make(chan struct{})
+			c.deaf.Store("n2", hears)
+			change()
+			time.AfterFunc(time.Second, func() {
+				c.deaf.Delete("n2")
+				close(hears)
+			})
+			var kinds []string
+			for p := range int32(8) {
+				if e := ask(topic.GetId(), int32(8*round)+p).GetError(); e != nil {
+					kinds = append(kinds, e.GetKind())
+				}
+			}
+			require.NotContains(t, kinds, string(talos.UnknownTopic))
+			require.NotContains(t, kinds, string(talos.UnknownPartition))
+			<-time.After(lookLife)
+		}
+		require.Equal(t, string(talos.UnknownPartition), ask(topic.GetId(), 16).GetError().GetKind())
+		nobody := talos.NewTopicID()
+		require.Equal(t, string(talos.UnknownTopic), ask(nobody[:], 0).GetError().GetKind())
+	})
+}
+
 // While a partition moves, batches wait for it, in order: where it was until that
 // node can tell where to, and where it goes until it is open.
 func TestBatchesWaitForAPartitionThatMoves(t *testing.T) {

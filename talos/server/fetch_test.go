@@ -147,9 +147,12 @@ func TestAFaultOfOnePartitionStaysWithIt(t *testing.T) {
 	for _, p := range response.GetPartitions() {
 		kinds = append(kinds, p.GetError().GetKind())
 	}
+	// What the node has not heard of it looks up before it denies it.
 	require.Equal(t, []string{
-		"", "UnknownTopic", "UnknownPartition", "OffsetOutOfRange", "OffsetOutOfRange", "NotOwner", "InvalidRequest", "InvalidRequest",
+		"", "NotServing", "NotServing", "OffsetOutOfRange", "OffsetOutOfRange", "NotOwner", "InvalidRequest", "InvalidRequest",
 	}, kinds)
+	require.Equal(t, "UnknownTopic", n.fetch(t, unknown[:], 0, 0, patience).GetError().GetKind())
+	require.Equal(t, "UnknownPartition", n.fetch(t, topic.GetId(), 1, 0, patience).GetError().GetKind())
 	require.Equal(t, []string{"0 a"}, values(t, response.GetPartitions()[0].GetBatches()))
 	outside := response.GetPartitions()[3].GetError()
 	require.Equal(t, int64(0), outside.GetRange().GetStart())

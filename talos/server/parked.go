@@ -29,7 +29,14 @@ type parked struct {
 func (p *partitions) withLog(id talos.PartitionID, f func(found)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.withLogLocked(id, f)
+}
+
+func (p *partitions) withLogLocked(id talos.PartitionID, f func(found)) {
 	s, now := p.findLocked(id)
+	if s == nil && now.opening != nil && p.parkUnheard(id, f) {
+		return
+	}
 	if s == nil || now.opening == nil || s.parked.over || len(s.parked.waiting) >= maxParked {
 		f(now)
 		return

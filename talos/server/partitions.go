@@ -59,6 +59,7 @@ type partitions struct {
 	// told; releasing are the topics that are being written.
 	releases  map[talos.TopicID][]*slot
 	releasing map[talos.TopicID]bool
+	looks     looks
 }
 
 // slot is what is known of one partition.
@@ -96,6 +97,7 @@ func newPartitions(ctx context.Context, open opener, node *Node) *partitions {
 		ctx: ctx, stop: stop, slots: make(map[talos.PartitionID]*slot),
 		owned:    make(map[talos.TopicID]coordinator.Assignment),
 		releases: make(map[talos.TopicID][]*slot), releasing: make(map[talos.TopicID]bool),
+		looks: make(looks),
 	}
 }
 
@@ -161,15 +163,15 @@ func (p *partitions) mine(id talos.PartitionID) (talos.Topic, found) {
 	topic, ok := p.view.TopicOf(id.Topic)
 	switch {
 	case !ok:
-		return topic, found{err: &talos.Error{
+		return topic, p.denied(id, &talos.Error{
 			Kind: talos.UnknownTopic, Op: "server.partitions", Subject: id.Topic.String(),
 			Detail: "no topic has this id now",
-		}}
+		})
 	case id.Number < 0 || id.Number >= topic.Partitions:
-		return topic, found{err: &talos.Error{
+		return topic, p.denied(id, &talos.Error{
 			Kind: talos.UnknownPartition, Op: "server.partitions",
 			Subject: string(topic.Name) + "/" + strconv.FormatInt(int64(id.Number), 10),
-		}}
+		})
 	}
 	owner := p.view.Owner(id)
 	if owner.Owner == p.node {
@@ -180,6 +182,14 @@ func (p *partitions) mine(id talos.PartitionID) (talos.Topic, found) {
 		f.opening = moved
 	}
 	return topic, f
+}
+
+// denied is the answer about what the node has not heard of.
+func (p *partitions) denied(id talos.PartitionID, err error) found {
+	if wait := p.unheard(id.Topic); wait != nil {
+		return found{opening: wait, err: notServing(id, "this node has not heard of it, and looks it up")}
+	}
+	return found{err: err}
 }
 
 // notOurs is the answer about a partition that another node owns, or nobody.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,12 +42,16 @@ type cluster struct {
 	loseAnswer, thenAway, away atomic.Bool
 	// noMoves makes writes of assignments fail.
 	noMoves atomic.Bool
+	// deaf are the nodes, by their ids, that hear of no change until the channel is
+	// closed.
+	deaf sync.Map
 }
 
 // flakyKV is the coordinator's data as the cluster's switches let it appear.
 type flakyKV struct {
 	coordinator.KV
 	cluster *cluster
+	node    string
 }
 
 var errNoAnswer = &talos.Error{Kind: talos.MetaUnavailable, Op: "test", Detail: "no answer"}
@@ -77,6 +82,15 @@ func (kv flakyKV) Commit(ctx context.Context, conds []coordinator.Cond, ops []co
 	return revision, err
 }
 
+func (kv flakyKV) Watch(ctx context.Context, prefix string, take func(coordinator.Update)) error {
+	return kv.KV.Watch(ctx, prefix, func(u coordinator.Update) {
+		if until, ok := kv.cluster.deaf.Load(kv.node); ok {
+			<-until.(chan struct{})
+		}
+		take(u)
+	})
+}
+
 func newCluster() *cluster { return &cluster{store: mem.New(), kv: metamem.New()} }
 
 // testNode is a running node and a client of it.
@@ -101,7 +115,7 @@ func (c *cluster) prepare(t *testing.T, id string, edits ...func(*Config)) *test
 	n := &testNode{kv: c.kv.Handle(), registry: prometheus.NewRegistry(), rpc: bufconn.Listen(1 << 20), http: bufconn.Listen(1 << 16)}
 	address := id + ".example:7070"
 	var err error
-	n.meta, err = coordinator.Open(t.Context(), flakyKV{n.kv, c}, coordinator.Node{ID: id, Address: address}, testLogger(t))
+	n.meta, err = coordinator.Open(t.Context(), flakyKV{n.kv, c, id}, coordinator.Node{ID: id, Address: address}, testLogger(t))
 	require.NoError(t, err)
 	cfg := Config{
 		NodeID: id, Address: address, Version: "v0.0.0-test", Store: c.store, Meta: n.meta,
