@@ -33,7 +33,8 @@ const raceOptions = "atexit_sleep_ms=20"
 // TestScripts runs testdata/*.txtar. Besides testscript's commands there are:
 //
 //	node start ARGS...   starts `talos dev` on free ports, waits until it serves,
-//	                     and sets TALOS_SERVER and PAGES to where it listens
+//	                     and sets TALOS_SERVER and PAGES to where it listens, and
+//	                     ADDRESS to host:port of the latter
 //	node stop            ends it with SIGINT; it must exit with 0
 //	node kill            ends it with SIGKILL
 //	exits CODE CMD...    runs a command that must end with this exit code
@@ -91,6 +92,8 @@ func cmdNode(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Defer(node.kill)
 		ts.Setenv("TALOS_SERVER", node.rpc)
 		ts.Setenv("PAGES", node.pages)
+		_, address, _ := strings.Cut(node.pages, "//")
+		ts.Setenv("ADDRESS", address)
 	case "stop":
 		ts.Check(n.stop())
 	case "kill":

@@ -71,11 +71,13 @@ Then, in another terminal:             talos topic create logs --partitions 4
 	addClients(groupClient,
 		newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newBench(s), newVersion(p, s))
 	addClients(groupCluster, newCluster(s), newNode(s), newPartition(s), newRebalance(s))
+	health := newHealth()
+	health.GroupID = groupCluster
 	segments := newSegment()
 	segments.GroupID = groupStore
 	completion := newCompletion()
 	completion.GroupID = groupMore
-	root.AddCommand(segments, completion, newDocs())
+	root.AddCommand(health, segments, completion, newDocs())
 	root.SetHelpCommandGroupID(groupMore)
 	addCompletions(root, s)
 	return root

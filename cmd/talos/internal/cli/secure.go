@@ -29,12 +29,16 @@ type secureFlags struct {
 }
 
 func (f *secureFlags) add(flags *pflag.FlagSet) {
+	f.addTLS(flags)
+	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` of the client's token, mode 0600 (or "+tokenFileEnv+", or the token itself in "+tokenEnv+")")
+	flags.BoolVar(&f.tokenInClear, "token-in-clear", false, "send the token also without TLS, on a network that you trust")
+}
+
+func (f *secureFlags) addTLS(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.tls, "tls", false, "use TLS, with the authorities that this system trusts")
 	flags.StringVar(&f.ca, "tls-ca", "", "use TLS, with the authorities of a PEM `FILE` (or "+caEnv+")")
 	flags.StringVar(&f.cert, "tls-cert", "", "PEM `FILE` of the client's certificate (or "+certEnv+")")
 	flags.StringVar(&f.key, "tls-key", "", "PEM `FILE` of its private key (or "+keyEnv+")")
-	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` of the client's token, mode 0600 (or "+tokenFileEnv+", or the token itself in "+tokenEnv+")")
-	flags.BoolVar(&f.tokenInClear, "token-in-clear", false, "send the token also without TLS, on a network that you trust")
 }
 
 // options are the SDK's.
