@@ -17,6 +17,8 @@ const program = "github.com/talos-log/talos/cmd/talos"
 type Builder struct {
 	// Tags are the build tags.
 	Tags []string
+	// Version is what the program calls itself; empty is a development build.
+	Version string
 
 	once   sync.Once
 	folder string
@@ -35,7 +37,11 @@ func (b *Builder) build() error {
 		return err
 	}
 	b.folder = folder
-	cmd := exec.Command("go", "build", "-tags", strings.Join(b.Tags, ","), "-o", filepath.Join(folder, "talos"), program)
+	args := []string{"build", "-tags", strings.Join(b.Tags, ","), "-o", filepath.Join(folder, "talos")}
+	if b.Version != "" {
+		args = append(args, "-ldflags", "-X main.version="+b.Version)
+	}
+	cmd := exec.Command("go", append(args, program)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -84,6 +84,9 @@ func (n *Node) Listens() string { return n.rpc }
 // to other nodes and to clients from its next start on.
 func (n *Node) Advertise(address string) { n.reached = address }
 
+// Replace makes the next start run another program, over the same data and ports.
+func (n *Node) Replace(binary string) { n.cfg.Binary = binary }
+
 // PID is the id of the process that runs now.
 func (n *Node) PID() int { return n.process().PID() }
 
