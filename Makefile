@@ -90,6 +90,9 @@ hdfs-many: ## What 1,000 partitions with an append a minute cost on HDFS; 20 min
 minio: $(MINIO) ## Run an S3 server on loopback, and print the --store for it; data in talos-data/minio
 	@exec tools/minio/run.sh $(MINIO) talos-data/minio
 
+compose-trial: ## Play README's chapter on docker compose: COMPOSE_PROFILES=hdfs (or minio), SECONDS_LOAD=n (40)
+	@tools/compose/trial.sh
+
 idle: ## Measure what 2,000 idle partitions cost; fails above 2 % of a core, 200 MB, 3 s to start
 	@tools/measure/idle.sh
 

@@ -34,6 +34,15 @@ func TestInstall(t *testing.T) {
 		text, err := exec.CommandContext(t.Context(), binary, "version").CombinedOutput()
 		require.Contains(t, string(text), "v9.9.9", "%v", err) // it fails without a node
 	})
+	t.Run("it takes what the nodes of docker compose read", func(t *testing.T) {
+		files, err := filepath.Glob(filepath.Join(root, "packaging", "compose", "*.yaml"))
+		require.NoError(t, err)
+		require.Len(t, files, 2)
+		for _, file := range files {
+			text, err := exec.CommandContext(t.Context(), binary, "config", "check", "--config", file).CombinedOutput()
+			require.NoError(t, err, "%s: %s", file, text)
+		}
+	})
 	t.Run("completions", func(t *testing.T) {
 		for path, says := range map[string]string{
 			"share/bash-completion/completions/talos":    "__start_talos",
