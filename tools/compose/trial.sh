@@ -49,7 +49,7 @@ healthy() {
 
 well() { talos cluster status 2>/dev/null | grep -q 'all is well'; }
 
-# growing: more than half a second's load is there.
+# growing: each partition has records.
 growing() { [[ $(talos offsets logs -o json 2>/dev/null | grep -c '"end":[1-9]') -ge 6 ]]; }
 
 load() {
@@ -60,13 +60,12 @@ load() {
 	done
 }
 
-services=$(compose config --services | wc -l)
 case $COMPOSE_PROFILES in
 hdfs) count=8 victims=(node-3 datanode-2) ;;
 minio) count=5 victims=(node-3) ;;
 *) echo "there is no profile $COMPOSE_PROFILES, only hdfs and minio" >&2; exit 2 ;;
 esac
-say "$services services are described; building"
+say 'building the images'
 compose build --quiet >"$work/build" 2>&1 || { cat "$work/build"; exit 1; }
 say 'images are built'
 compose up -d >"$work/up" 2>&1 || { cat "$work/up"; exit 1; }

@@ -43,6 +43,13 @@ as in the image that holds the binary alone; "talos cluster status" tells of all
 	return cmd
 }
 
+// unready is what a node says that does not serve.
+type unready string
+
+func (u unready) Error() string { return string(u) }
+
+func (u unready) Unwrap() error { return talos.NotServing }
+
 type healthFlags struct {
 	address string
 	timeout time.Duration
@@ -87,7 +94,7 @@ func (f *healthFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	text := strings.TrimSpace(string(words))
 	if answer.StatusCode != http.StatusOK {
-		return &talos.Error{Kind: talos.NotServing, Op: "cli.health", Cause: fmt.Errorf("%s: %s", answer.Status, text)}
+		return unready(strings.ReplaceAll(text, "\n", "; "))
 	}
 	_, err = fmt.Fprintln(out, text)
 	return err
