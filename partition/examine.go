@@ -13,7 +13,24 @@ import (
 // examine looks into one segment. A segment in which anything follows the header
 // has counted: its creator appends nothing before the record's tail has reached
 // it.
-func examine(ctx context.Context, store storage.Store, id talos.PartitionID, name talos.SegmentName) (_ segment.Content, err error) {
+//
+// One that can't be read as it is may be readable once it is recovered: on HDFS,
+// after the DataNodes were restarted while it was written. Nobody else would do
+// that for a segment beyond the tail. Who wrote it either has a lower epoch than
+// the caller, or goes on in a new segment.
+func examine(ctx context.Context, store storage.Store, id talos.PartitionID, name talos.SegmentName) (segment.Content, error) {
+	content, err := examineOnce(ctx, store, id, name)
+	if talos.KindOf(err) != talos.StoreUnavailable || errors.Is(err, storage.ErrNotFound) {
+		return content, err
+	}
+	at := storage.ID{Folder: id.String(), Name: name.String()}
+	if _, failed := store.Recover(ctx, at); failed != nil {
+		return segment.Content{}, errors.Join(err, storeError("recover", at, failed))
+	}
+	return examineOnce(ctx, store, id, name)
+}
+
+func examineOnce(ctx context.Context, store storage.Store, id talos.PartitionID, name talos.SegmentName) (segment.Content, error) {
 	at := storage.ID{Folder: id.String(), Name: name.String()}
 	reader, err := store.Open(ctx, at)
 	if err != nil {

@@ -28,8 +28,9 @@ type Rebuild struct {
 	Left []talos.SegmentName
 }
 
-// PlanRebuild derives the record from the folder; it changes nothing. Nobody may
-// write to the partition meanwhile.
+// PlanRebuild derives the record from the folder; it changes nothing, but that it
+// recovers what can't be read otherwise. Nobody may write to the partition
+// meanwhile.
 //
 // The chain is found backwards, by what each header says of its predecessor, for
 // only that tells a segment which counted from one that did not, once others are

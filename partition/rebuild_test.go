@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -85,6 +86,49 @@ func TestAnOldRecordIsNoticedAndRebuilt(t *testing.T) {
 
 // The last segment alone is missed, and no epoch was raised since: the name of
 // that segment looks like a create whose swap failed.
+// unreadable is a store in which a segment can't be read until it is recovered.
+type unreadable struct {
+	storage.Store
+	recovered map[storage.ID]bool
+}
+
+func (s *unreadable) Open(ctx context.Context, id storage.ID) (storage.Reader, error) {
+	if !s.recovered[id] {
+		return nil, errInjected
+	}
+	return s.Store.Open(ctx, id)
+}
+
+func (s *unreadable) Recover(ctx context.Context, id storage.ID) (storage.Info, error) {
+	info, err := s.Store.Recover(ctx, id)
+	s.recovered[id] = err == nil
+	return info, err
+}
+
+// A segment beyond an old record's tail that was being written when the store fell
+// over is recovered by whoever must know what is in it: opening, or rebuild.
+func TestWhatCanNotBeReadIsRecovered(t *testing.T) {
+	for _, opens := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			old := r.records.rec
+			l := r.open("a")
+			r.append(l, plain("x"))
+			require.NoError(t, l.Close(t.Context()))
+			r.records.rec = old
+			r.store = &unreadable{r.store, map[storage.ID]bool{}}
+			if opens {
+				r.records.assign("b")
+				_, err := Open(t.Context(), r.config("b"))
+				require.ErrorIs(t, err, talos.RestoredRecord)
+			}
+			r.rebuild()
+			l = r.open("b")
+			require.Equal(t, []string{"0:x"}, r.values(l, 0))
+		})
+	}
+}
+
 func TestARollThatTheRecordMissesIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/hdfs"
+	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/storage"
+	frames "github.com/talos-log/talos/storage/segment"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/hadoop"
 )
@@ -139,4 +141,28 @@ func TestTheNameNodeIsStartedAgain(t *testing.T) {
 	recovered.mustAppend(5000)
 	require.EqualValues(t, sealed.ackedBytes(), sealed.mustRecover(s).Size)
 	require.EqualValues(t, recovered.ackedBytes(), recovered.mustRecover(openStore(t, root)).Size)
+}
+
+// After an old copy of etcd was restored, a rebuild must read segments that nobody
+// opened since all DataNodes were started again.
+func TestARebuildReadsWhatAllDataNodesLeftOpen(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	s := openStore(t, root)
+	id := talos.PartitionID{Topic: talos.NewTopicID()}
+	name := talos.SegmentName{Number: 1, Epoch: 1}
+	_, head, err := frames.NewWriter(frames.Header{Cluster: "c", Topic: id.Topic, TopicName: "logs", Name: name, Window: 1}, nil,
+		frames.Meta{}, s.Traits().Chunk)
+	require.NoError(t, err)
+	appender, err := s.Create(t.Context(), storage.ID{Folder: id.String(), Name: name.String()}, head, talos.Sync)
+	require.NoError(t, err)
+	defer appender.Abandon()
+	for _, d := range cluster.DataNodes() {
+		d.Kill(t)
+	}
+	cluster.Restore(t)
+
+	plan, err := partition.PlanRebuild(t.Context(), openStore(t, root), id, talos.PartitionRecord{Epoch: 1})
+	require.NoError(t, err)
+	require.Equal(t, []talos.SegmentName{name}, plan.Chain)
 }
