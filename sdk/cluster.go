@@ -26,6 +26,9 @@ type ClusterStatus struct {
 	// Pinned counts the partitions that are pinned, Misplaced those of them that are
 	// elsewhere.
 	Pinned, Misplaced int
+	// Trouble says why the node that answered can't do its work now; empty if it can.
+	// If that is etcd, what it tells of others may be old.
+	Trouble string
 }
 
 // NodeMark is how a node leaves; empty if it does not.
@@ -76,7 +79,7 @@ func (c *Client) Cluster(ctx context.Context) (ClusterStatus, error) {
 		return ClusterStatus{}, err
 	}
 	s := ClusterStatus{
-		ID: answer.GetClusterId(), At: moment(answer.GetNowMs()), Scheduler: answer.GetScheduler(),
+		ID: answer.GetClusterId(), At: moment(answer.GetNowMs()), Scheduler: answer.GetScheduler(), Trouble: answer.GetTrouble(),
 		Topics: int(answer.GetTopics()), Partitions: int(answer.GetPartitions()),
 		Orphans: int(answer.GetOrphans()), Held: int(answer.GetHeld()), Moving: int(answer.GetMoving()),
 		Pinned: int(answer.GetPinned()), Misplaced: int(answer.GetMisplaced()),

@@ -171,6 +171,60 @@ func TestANodeWithoutAStoreGivesItsPartitionsAway(t *testing.T) {
 	})
 }
 
+// A store that says nothing is in trouble, though a listing succeeds: the node says
+// so, while batches wait, and is well again when it has stored something.
+func TestANodeWhoseStoreHangsSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		var hangs atomic.Bool
+		goes := make(chan struct{})
+		n := c.start(t, "n1", func(cfg *Config) {
+			cfg.Store = faulty.New(cfg.Store, func(call faulty.Call) faulty.Fault {
+				if hangs.Load() && call.Op == faulty.Append {
+					return faulty.Fault{Before: faulty.Hang(goes)}
+				}
+				return faulty.Fault{}
+			})
+		})
+		trouble := func() string {
+			answer, err := n.operator(t).DescribeCluster(t.Context(), &talosv1.DescribeClusterRequest{})
+			require.NoError(t, err)
+			return answer.GetTrouble()
+		}
+		topic := n.createTopic(t, "logs", 1)
+		p := n.producer(t)
+		p.produce(topic, 0, newBatch(t, "a"))
+		<-time.After(time.Hour)
+		require.NoError(t, n.Ready(), "nobody wants anything")
+		hangs.Store(true)
+		p.send(topic.GetId(), 0, newBatch(t, "b"))
+		<-time.After(silenceLimit + 2*probeInterval)
+		require.ErrorContains(t, n.Ready(), "no append has been answered for 1")
+		require.Contains(t, trouble(), "no append has been answered for 1")
+		hangs.Store(false)
+		close(goes)
+		require.EqualValues(t, 1, p.receive().GetAppended().GetBaseOffset())
+		require.NoError(t, n.Ready())
+		require.Empty(t, trouble())
+	})
+}
+
+// Without etcd a node's view may be old, and it says so.
+func TestANodeWithoutTheCoordinatorSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		n := c.start(t, "n1")
+		c.away.Store(true)
+		<-time.After(2 * probeInterval)
+		answer, err := n.operator(t).DescribeCluster(t.Context(), &talosv1.DescribeClusterRequest{})
+		require.NoError(t, err)
+		require.Contains(t, answer.GetTrouble(), errNoAnswer.Detail)
+		c.away.Store(false)
+		<-time.After(2 * probeInterval)
+		require.NoError(t, n.Ready())
+	})
+}
+
 // A node that is marked for a restart keeps its partitions while it is away, and
 // the others say that it will be back.
 func TestWhileANodeIsRestartedItsPartitionsWait(t *testing.T) {

@@ -26,7 +26,7 @@ const (
 )
 
 // clusterService implements talosv1.ClusterServer. It tells what the node's view
-// has, and asks nobody.
+// has, and asks nobody; of the node itself it tells if it is in trouble.
 type clusterService struct {
 	talosv1.UnimplementedClusterServer
 	node *Node
@@ -40,6 +40,9 @@ func (s *clusterService) DescribeCluster(context.Context, *talosv1.DescribeClust
 	meta := s.node.cfg.Meta
 	answer := survey(meta.View(), time.Now())
 	answer.ClusterId = meta.Cluster().ID
+	if err := s.node.health.check(); err != nil {
+		answer.Trouble = clip(err.Error())
+	}
 	return answer, nil
 }
 

@@ -20,6 +20,10 @@ const (
 	faultMemory = 15 * time.Second
 	// probeFolder does not exist, so that listing it is cheap.
 	probeFolder = "probe"
+	// silenceLimit is how long the logs may answer no append at all, while some wait,
+	// before that counts as the store's failure: a store that repeats what fails says
+	// nothing for longer.
+	silenceLimit = 10 * time.Second
 	// unfitTimeout bounds the attempt to tell the cluster.
 	unfitTimeout = 5 * time.Second
 )
@@ -37,6 +41,9 @@ type faults struct {
 	storeFault, metaFault atomic.Pointer[fault]
 	// unfit tells that the cluster was told so.
 	unfit atomic.Bool
+	// waiting are the appends without an answer; silent is when the last one had its
+	// answer, or the first one came, in nanoseconds since 1970.
+	waiting, silent atomic.Int64
 }
 
 type fault struct {
@@ -55,7 +62,7 @@ func (o *fault) current() error {
 // coordinator.
 func (f *faults) observe(err error) {
 	switch talos.KindOf(err) {
-	case talos.StoreUnavailable:
+	case talos.StoreUnavailable, talos.TooFewReplicas:
 		f.storeFault.Store(&fault{err, time.Now()})
 	case talos.MetaUnavailable:
 		f.metaFault.Store(&fault{err, time.Now()})
@@ -66,6 +73,31 @@ func (f *faults) observe(err error) {
 func (f *faults) stored() {
 	if f.storeFault.Load() != nil {
 		f.storeFault.Store(nil)
+	}
+}
+
+// began learns that an append waits for its answer, and answered that it has one.
+func (f *faults) began(now time.Time) {
+	if f.waiting.Add(1) == 1 {
+		f.silent.Store(now.UnixNano())
+	}
+}
+
+func (f *faults) answered() {
+	f.silent.Store(time.Now().UnixNano())
+	f.waiting.Add(-1)
+}
+
+// stalled returns an error if appends wait and none has been answered for long.
+func (f *faults) stalled() error {
+	waiting := f.waiting.Load()
+	silence := time.Since(time.Unix(0, f.silent.Load()))
+	if waiting == 0 || silence < silenceLimit {
+		return nil
+	}
+	return &talos.Error{
+		Kind: talos.StoreUnavailable, Op: "server.probe",
+		Detail: fmt.Sprintf("no append has been answered for %v, %d wait", silence.Round(time.Second), waiting),
 	}
 }
 
@@ -124,6 +156,7 @@ func (f *faults) probe(ctx context.Context) {
 	} else {
 		f.metaFault.Store(nil)
 	}
+	f.observe(f.stalled())
 	// A listing that succeeds proves too little to contradict a failed append.
 	if _, err := f.store.List(ctx, probeFolder); err != nil {
 		f.observe(&talos.Error{Kind: talos.StoreUnavailable, Op: "server.probe", Cause: fmt.Errorf("list: %w", err)})

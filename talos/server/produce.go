@@ -170,9 +170,11 @@ func (p *produceStream) take(ctx context.Context, request *talosv1.ProduceReques
 		p.bytes.Release(int64(size))
 		return err
 	}
+	p.node.health.began(received)
 	p.node.metrics.waitingBatches.Inc()
 	p.node.metrics.requestBytes.Add(int64(size))
 	done := func(appended partition.Appended, err error) {
+		p.node.health.answered()
 		p.node.metrics.waitingBatches.Dec()
 		p.node.metrics.requestBytes.Add(-int64(size))
 		p.node.produceBytes.Release(int64(size))

@@ -131,7 +131,10 @@ type DescribeClusterResponse struct {
 	Pinned    int32 `protobuf:"varint,10,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	Misplaced int32 `protobuf:"varint,11,opt,name=misplaced,proto3" json:"misplaced,omitempty"`
 	// When this was, by the node's clock, in milliseconds since 1970; so are all.
-	NowMs         int64 `protobuf:"varint,12,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	NowMs int64 `protobuf:"varint,12,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	// Why the node that answers can't do its work now, since etcd or the store fails
+	// it; empty if it can. Without etcd, what it tells of others may be old.
+	Trouble       string `protobuf:"bytes,13,opt,name=trouble,proto3" json:"trouble,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -248,6 +251,13 @@ func (x *DescribeClusterResponse) GetNowMs() int64 {
 		return x.NowMs
 	}
 	return 0
+}
+
+func (x *DescribeClusterResponse) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
 }
 
 type NodeStatus struct {
@@ -1199,7 +1209,7 @@ var File_talos_v1_cluster_proto protoreflect.FileDescriptor
 const file_talos_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x16talos/v1/cluster.proto\x12\btalos.v1\x1a\x14talos/v1/admin.proto\"\x18\n" +
-	"\x16DescribeClusterRequest\"\xfc\x02\n" +
+	"\x16DescribeClusterRequest\"\x96\x03\n" +
 	"\x17DescribeClusterResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1c\n" +
@@ -1216,7 +1226,8 @@ const file_talos_v1_cluster_proto_rawDesc = "" +
 	"\x06pinned\x18\n" +
 	" \x01(\x05R\x06pinned\x12\x1c\n" +
 	"\tmisplaced\x18\v \x01(\x05R\tmisplaced\x12\x15\n" +
-	"\x06now_ms\x18\f \x01(\x03R\x05nowMs\"\xe5\x03\n" +
+	"\x06now_ms\x18\f \x01(\x03R\x05nowMs\x12\x18\n" +
+	"\atrouble\x18\r \x01(\tR\atrouble\"\xe5\x03\n" +
 	"\n" +
 	"NodeStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +

@@ -44,13 +44,24 @@ const slowMove = time.Minute
 
 // remarksOf tells what is not as usual in a cluster, the worst first.
 func remarksOf(s sdk.ClusterStatus) []remark {
-	remarks := slices.Concat(placementRemarks(s), moveRemarks(s))
+	remarks := slices.Concat(troubleRemarks(s), placementRemarks(s), moveRemarks(s))
 	for _, n := range s.Nodes {
 		remarks = append(remarks, nodeRemarks(n, s.At)...)
 	}
 	remarks = append(remarks, versionRemarks(s)...)
 	slices.SortStableFunc(remarks, func(a, b remark) int { return cmp.Compare(b.state, a.state) })
 	return remarks
+}
+
+// troubleRemarks are about the node that answered.
+func troubleRemarks(s sdk.ClusterStatus) []remark {
+	if s.Trouble == "" {
+		return nil
+	}
+	return []remark{{
+		trouble, "the node that answered can't do its work: " + oneLine(s.Trouble),
+		"check what it names, as that host sees it; without etcd, what this node says of others may be old: ask another one",
+	}}
 }
 
 // placementRemarks are about partitions that nobody serves.
