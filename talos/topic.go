@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,13 @@ func (n TopicName) Validate() error {
 	}
 	return &Error{Kind: InvalidTopicName, Op: "talos.TopicName", Subject: strconv.Quote(string(n)), Detail: fault}
 }
+
+// InternalPrefix begins the names of the topics that Talos keeps for itself: clients
+// can neither make, change, delete nor write one.
+const InternalPrefix = "__talos_"
+
+// Internal tells whether the name is one of Talos's own topics.
+func (n TopicName) Internal() bool { return strings.HasPrefix(string(n), InternalPrefix) }
 
 // TopicID identifies one creation of a topic. A topic that is deleted and
 // created again has a new id, so nothing written to the old one can reach it.

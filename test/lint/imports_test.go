@@ -24,7 +24,8 @@ var arrows = map[string][]string{
 	"hdfs":         {"talos", "storage"},
 	"partition":    {"talos", "storage"},
 	"coordinator":  {"talos"},
-	"talos/server": {"talos", "partition", "coordinator", "storage", "proto"},
+	"groups":       {"talos", "proto"},
+	"talos/server": {"talos", "partition", "coordinator", "storage", "proto", "groups"},
 	// A user's own program links neither; sdk/fake is for the examples and tests.
 	"sdk":      {"talos", "proto", "sdk/fake"},
 	"sdk/fake": {"talos", "talos/server", "partition", "coordinator", "storage", "proto", "sdk"},
@@ -40,6 +41,7 @@ var barred = map[string][]string{
 	"storage":     {"go.etcd.io/", "google.golang.org/grpc/internal/transport"},
 	"partition":   {"go.etcd.io/", "google.golang.org/grpc/internal/transport"},
 	"proto":       {"go.etcd.io/"},
+	"groups":      {"go.etcd.io/", module + "/partition", module + "/storage", module + "/coordinator"},
 	"coordinator": {module + "/partition", module + "/storage"},
 }
 
