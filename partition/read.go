@@ -97,6 +97,24 @@ func (l *Log) beyondEnd(ctx context.Context, offset talos.Offset, v *view) error
 	return l.outOfRange(offset, v.rng)
 }
 
+// Confirm makes sure that no later owner was there when it was called: NotOwner if
+// one was. It reads the record.
+func (l *Log) Confirm(ctx context.Context) error {
+	v := l.view.Load()
+	if v.ended {
+		<-l.done
+		return l.err
+	}
+	rec, err := l.cfg.Records.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read the record of %v: %w", l.id, err)
+	}
+	if rec.Epoch > l.Epoch() {
+		return l.deposed(fmt.Sprintf("the epoch is %d, the own one %d", rec.Epoch, l.Epoch()), nil)
+	}
+	return nil
+}
+
 // readGroups copies batches out of memory.
 func readGroups(groups []group, offset talos.Offset, maxBytes int) ([]byte, error) {
 	var out []byte

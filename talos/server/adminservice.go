@@ -27,6 +27,9 @@ func (s *adminService) CreateTopic(ctx context.Context, request *talosv1.CreateT
 	if err := validateTopic(topic); err != nil {
 		return nil, err
 	}
+	if err := refuseInternal("server.CreateTopic", topic.Name); err != nil {
+		return nil, err
+	}
 	t, err := s.node.serving()
 	if err != nil {
 		return nil, err
@@ -56,6 +59,9 @@ func (s *adminService) DeleteTopic(ctx context.Context, request *talosv1.DeleteT
 	if err := name.Validate(); err != nil {
 		return nil, err
 	}
+	if err := refuseInternal("server.DeleteTopic", name); err != nil {
+		return nil, err
+	}
 	t, err := s.node.serving()
 	if err != nil {
 		return nil, err
@@ -72,6 +78,9 @@ func (s *adminService) AlterTopic(ctx context.Context, request *talosv1.AlterTop
 	if err := name.Validate(); err != nil {
 		return nil, err
 	}
+	if err := refuseInternal("server.AlterTopic", name); err != nil {
+		return nil, err
+	}
 	t, err := s.node.serving()
 	if err != nil {
 		return nil, err
@@ -83,10 +92,24 @@ func (s *adminService) AlterTopic(ctx context.Context, request *talosv1.AlterTop
 	return &talosv1.AlterTopicResponse{Topic: toTopic(topic)}, nil
 }
 
+// refuseInternal keeps clients from Talos's own topics.
+func refuseInternal(op string, name talos.TopicName) error {
+	if !name.Internal() {
+		return nil
+	}
+	return &talos.Error{
+		Kind: talos.InvalidTopicName, Op: op, Subject: string(name),
+		Detail: "names that begin with " + talos.InternalPrefix + " are Talos's own",
+	}
+}
+
 // ListTopics implements talosv1.AdminServer.
-func (s *adminService) ListTopics(context.Context, *talosv1.ListTopicsRequest) (*talosv1.ListTopicsResponse, error) {
+func (s *adminService) ListTopics(_ context.Context, request *talosv1.ListTopicsRequest) (*talosv1.ListTopicsResponse, error) {
 	response := &talosv1.ListTopicsResponse{}
 	for _, topic := range s.node.cfg.Meta.View().Topics() {
+		if topic.Name.Internal() && !request.GetInternal() {
+			continue
+		}
 		response.Topics = append(response.Topics, toTopic(topic))
 	}
 	return response, nil

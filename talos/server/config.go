@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/groups"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/access"
@@ -33,6 +34,11 @@ type Config struct {
 	Protocols talos.Protocols
 	// Capacity; the zero value means DefaultCapacity.
 	Capacity Capacity
+	// Groups bounds consumer groups; its zero values mean its defaults.
+	Groups groups.Config
+	// GroupPartitions is how many coordinators of groups the cluster has, if this is
+	// the node that makes the first group; 0 means DefaultGroupPartitions.
+	GroupPartitions int32
 	// Drain is how long the node takes to end: to hand its partitions over, and to
 	// answer the calls under way; 0 means DefaultDrain.
 	Drain time.Duration
@@ -65,7 +71,13 @@ const DefaultDrain = 30 * time.Second
 // DefaultStoreGrace is Config.StoreGrace unless it is set.
 const DefaultStoreGrace = 20 * time.Second
 
+// DefaultGroupPartitions is Config.GroupPartitions unless it is set.
+const DefaultGroupPartitions = 16
+
 func (c *Config) ensureDefaults() {
+	if c.GroupPartitions == 0 {
+		c.GroupPartitions = DefaultGroupPartitions
+	}
 	if c.StoreGrace == 0 {
 		c.StoreGrace = DefaultStoreGrace
 	}
@@ -100,6 +112,7 @@ func (c *Config) validate() error {
 	need(c.Meta != nil, "the coordinator is missing")
 	need(c.Limits.RecordBytes > 0, "the record limit must be positive")
 	need(c.Protocols.Valid(), "the protocols are no range")
+	need(c.GroupPartitions > 0 && c.GroupPartitions <= talos.MaxPartitions, "the number of group coordinators can't be used")
 	need(c.Drain > 0, "the time to drain must be positive")
 	faults = append(faults, c.Capacity.faults()...)
 	if len(faults) == 0 {

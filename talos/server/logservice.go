@@ -113,6 +113,11 @@ func (s *logService) DeleteRecords(ctx context.Context, request *talosv1.DeleteR
 	if request.GetOffset() < 0 {
 		return nil, invalidRequest("server.DeleteRecords", "the offset is %d", request.GetOffset())
 	}
+	if id, err := topicID(request.GetTopicId()); err == nil {
+		if err := t.refuseWrite("server.DeleteRecords", id); err != nil {
+			return nil, err
+		}
+	}
 	waiting, cancel := context.WithTimeout(ctx, listWait)
 	defer cancel()
 	log, err := t.await(waiting, request.GetTopicId(), request.GetPartition(), request.GetEpoch())

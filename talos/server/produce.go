@@ -212,11 +212,15 @@ func (p *produceStream) admit(request *talosv1.ProduceRequest, now time.Time) (*
 		}
 		p.letIn = now
 	}
-	if _, err := topicID(request.GetTopicId()); err != nil {
+	id, err := topicID(request.GetTopicId())
+	if err != nil {
 		return nil, err
 	}
 	t, err := p.node.serving()
 	if err != nil {
+		return nil, err
+	}
+	if err := t.refuseWrite("server.Produce", id); err != nil {
 		return nil, err
 	}
 	// Checked before the partition is looked at: what can't be stored must be told

@@ -91,6 +91,7 @@ func (n *Node) newRPCServer() *grpc.Server {
 	talosv1.RegisterLogServer(s, &logService{node: n})
 	talosv1.RegisterAdminServer(s, &adminService{node: n})
 	talosv1.RegisterClusterServer(s, &clusterService{node: n})
+	talosv1.RegisterGroupsServer(s, &groupsService{node: n})
 	grpc_health_v1.RegisterHealthServer(s, n.grpcHealth)
 	reflection.Register(s)
 	n.streaming = make(map[string]bool)
@@ -124,6 +125,7 @@ func (n *Node) publishHealth(serving bool) {
 	}
 	for _, service := range []string{
 		"", talosv1.Log_ServiceDesc.ServiceName, talosv1.Admin_ServiceDesc.ServiceName, talosv1.Cluster_ServiceDesc.ServiceName,
+		talosv1.Groups_ServiceDesc.ServiceName,
 	} {
 		n.grpcHealth.SetServingStatus(service, status)
 	}
@@ -166,7 +168,8 @@ func answerBytes(method string) int {
 	case talosv1.Log_Fetch_FullMethodName:
 		return 0
 	case talosv1.Admin_ListTopics_FullMethodName, talosv1.Admin_Metadata_FullMethodName,
-		talosv1.Cluster_DescribeCluster_FullMethodName, talosv1.Cluster_DescribePlacement_FullMethodName, talosv1.Cluster_PlanMoves_FullMethodName:
+		talosv1.Cluster_DescribeCluster_FullMethodName, talosv1.Cluster_DescribePlacement_FullMethodName, talosv1.Cluster_PlanMoves_FullMethodName,
+		talosv1.Groups_FetchOffsets_FullMethodName, talosv1.Groups_ListGroups_FullMethodName, talosv1.Groups_DescribeGroup_FullMethodName:
 		return describeBytes
 	case talosv1.Log_ListOffsets_FullMethodName:
 		return offsetsBytes

@@ -17,6 +17,7 @@ type term struct {
 	node       *Node
 	view       *coordinator.View
 	partitions *partitions
+	groups     *coordinators
 	// turn holds one token while somebody changes topics.
 	turn chan struct{}
 	// removeNow has room for one signal.
@@ -37,6 +38,7 @@ func newTerm(ctx context.Context, node *Node) *term {
 	t := &term{node: node, view: node.cfg.Meta.View(), turn: make(chan struct{}, 1), removeNow: make(chan struct{}, 1)}
 	t.ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	t.partitions = newPartitions(t.ctx, t.open, node)
+	t.groups = newCoordinators(t)
 	f := t.view.Follow()
 	t.workers.Go(func() {
 		defer f.Close()
@@ -53,6 +55,7 @@ func newTerm(ctx context.Context, node *Node) *term {
 func (t *term) end(ctx context.Context) error {
 	t.stop()
 	t.workers.Wait()
+	t.groups.close()
 	// The last turn: a change under way ends first, no other begins.
 	t.turn <- struct{}{}
 	return t.partitions.close(ctx)
@@ -94,6 +97,9 @@ func (t *term) follow(f *coordinator.Follower) {
 
 // apply follows some changes.
 func (t *term) apply(changes coordinator.Changes) error {
+	if changes.All || len(changes.Topics) > 0 {
+		t.groups.topicsChanged()
+	}
 	if changes.All {
 		signal(t.removeNow)
 		return t.partitions.reconcileAll(t.ctx)

@@ -35,8 +35,10 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 		if _, taken := t.view.Topic(topic.Name); taken {
 			return &talos.Error{Kind: talos.TopicExists, Op: "server.CreateTopic", Subject: string(topic.Name)}
 		}
-		if err := t.mayHave("server.CreateTopic", topic.Name, 1, topic.Partitions); err != nil {
-			return err
+		if !topic.Name.Internal() {
+			if err := t.mayHave("server.CreateTopic", topic.Name, 1, topic.Partitions); err != nil {
+				return err
+			}
 		}
 		first := manifest.Manifest{Version: 1, Topic: topic, Created: time.Now()}
 		if err := manifest.Write(ctx, t.node.cfg.Store, first); err != nil {
@@ -62,6 +64,9 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 func (t *term) mayHave(op string, name talos.TopicName, moreTopics int, morePartitions int32) error {
 	capacity := t.node.cfg.Capacity
 	topics, partitions := t.view.Count()
+	if own, ok := t.view.Topic(groupsTopic); ok {
+		topics, partitions = topics-1, partitions-int(own.Partitions)
+	}
 	refusal := &talos.Error{Kind: talos.LimitReached, Op: op, Subject: string(name)}
 	switch {
 	case topics+moreTopics > capacity.Topics:

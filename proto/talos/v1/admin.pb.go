@@ -547,7 +547,9 @@ func (*DeleteTopicResponse) Descriptor() ([]byte, []int) {
 }
 
 type ListTopicsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Also those that Talos keeps for itself: their names begin with __talos_.
+	Internal      bool `protobuf:"varint,1,opt,name=internal,proto3" json:"internal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -580,6 +582,13 @@ func (x *ListTopicsRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListTopicsRequest.ProtoReflect.Descriptor instead.
 func (*ListTopicsRequest) Descriptor() ([]byte, []int) {
 	return file_talos_v1_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListTopicsRequest) GetInternal() bool {
+	if x != nil {
+		return x.Internal
+	}
+	return false
 }
 
 type ListTopicsResponse struct {
@@ -1288,8 +1297,9 @@ const file_talos_v1_admin_proto_rawDesc = "" +
 	"\x05topic\x18\x01 \x01(\v2\x0f.talos.v1.TopicR\x05topic\"(\n" +
 	"\x12DeleteTopicRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x15\n" +
-	"\x13DeleteTopicResponse\"\x13\n" +
-	"\x11ListTopicsRequest\"=\n" +
+	"\x13DeleteTopicResponse\"/\n" +
+	"\x11ListTopicsRequest\x12\x1a\n" +
+	"\binternal\x18\x01 \x01(\bR\binternal\"=\n" +
 	"\x12ListTopicsResponse\x12'\n" +
 	"\x06topics\x18\x01 \x03(\v2\x0f.talos.v1.TopicR\x06topics\")\n" +
 	"\x0fMetadataRequest\x12\x16\n" +

@@ -41,7 +41,7 @@ type AdminClient interface {
 	// AlterTopic changes what the request names and leaves the rest. The same call
 	// again changes nothing.
 	AlterTopic(ctx context.Context, in *AlterTopicRequest, opts ...grpc.CallOption) (*AlterTopicResponse, error)
-	// ListTopics lists all topics, sorted by name.
+	// ListTopics lists the topics, sorted by name.
 	ListTopics(ctx context.Context, in *ListTopicsRequest, opts ...grpc.CallOption) (*ListTopicsResponse, error)
 	// Metadata describes topics, and says who owns their partitions.
 	Metadata(ctx context.Context, in *MetadataRequest, opts ...grpc.CallOption) (*MetadataResponse, error)
@@ -145,7 +145,7 @@ type AdminServer interface {
 	// AlterTopic changes what the request names and leaves the rest. The same call
 	// again changes nothing.
 	AlterTopic(context.Context, *AlterTopicRequest) (*AlterTopicResponse, error)
-	// ListTopics lists all topics, sorted by name.
+	// ListTopics lists the topics, sorted by name.
 	ListTopics(context.Context, *ListTopicsRequest) (*ListTopicsResponse, error)
 	// Metadata describes topics, and says who owns their partitions.
 	Metadata(context.Context, *MetadataRequest) (*MetadataResponse, error)

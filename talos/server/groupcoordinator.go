@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/talos-log/talos/groups"
+	"github.com/talos-log/talos/groups/journal"
+	"github.com/talos-log/talos/partition"
+	"github.com/talos-log/talos/talos"
+)
+
+// groupCoordinator keeps the groups of one partition of the internal topic, while
+// its log is open here.
+type groupCoordinator struct {
+	id  talos.PartitionID
+	log *partition.Log
+	// loaded is closed when loading is over; the fields of this part are written before.
+	loaded  chan struct{}
+	journal *journal.Journal[*groups.State]
+	err     error
+	// failedAt is when loading failed.
+	failedAt time.Time
+
+	// changed has room for one signal: topics have changed.
+	changed chan struct{}
+	proof   proof
+	waiters waiters
+}
+
+// groupPartition returns which coordinator a group has, of n: FNV-1a of 32 bits of its
+// name, modulo n.
+func groupPartition(name string, n int32) int32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // it never fails
+	return int32(h.Sum32() % uint32(n))
+}
+
+// over tells whether the coordinator has ended, and another one may be tried.
+func (c *groupCoordinator) over() bool {
+	select {
+	case <-c.loaded:
+	default:
+		return false
+	}
+	if c.err != nil {
+		return time.Since(c.failedAt) > minOpenBackoff
+	}
+	select {
+	case <-c.journal.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// load makes the coordinator ready, or fails.
+func (c *groupCoordinator) load(ctx context.Context, state *groups.State, workers *sync.WaitGroup) {
+	defer close(c.loaded)
+	c.journal, c.err = journal.Open(ctx, journalLog{c.log}, state, journal.Options{
+		After: func() { c.waiters.wake(state.Changed()) },
+	}, workers)
+	c.failedAt = time.Now()
+}
+
+// upkeepInterval is how often a coordinator looks for offsets of deleted topics.
+const upkeepInterval = 15 * time.Second
+
+// follow tells the groups of topics that change, until the coordinator ends.
+func (c *groupCoordinator) follow(ctx context.Context) {
+	for {
+		select {
+		case <-c.changed:
+		case <-c.journal.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+		if c.journal.Do(ctx, (*groups.State).TopicsChanged, nil) != nil {
+			return
+		}
+	}
+}
+
+// journalLog is a partition's log as a journal sees it.
+type journalLog struct{ *partition.Log }
+
+// Append implements journal.Log. It waits without a context: only the log knows
+// whether a batch can still become durable.
+func (l journalLog) Append(b []byte) error {
+	done := make(chan error, 1)
+	l.Log.Append(b, func(_ partition.Appended, err error) { done <- err })
+	return <-done
+}
+
+// proof is when it was last certain that no later coordinator had been there.
+type proof struct {
+	turn chan struct{} // has the token of who asks
+
+	mu sync.Mutex // guards at
+	at time.Time
+}
+
+func newProof() proof { return proof{turn: make(chan struct{}, 1)} }
+
+// need returns nil if there was no later coordinator at a moment after since. All
+// that wait are answered by one question.
+func (p *proof) need(ctx context.Context, log *partition.Log, since time.Time) error {
+	if p.after(since) {
+		return nil
+	}
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if p.after(since) {
+		return nil
+	}
+	asked := time.Now()
+	if err := log.Confirm(ctx); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = asked
+	return nil
+}
+
+func (p *proof) after(since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.at.Before(since)
+}
+
+// waiters are heartbeats that wait for something new. There is one channel for each
+// member at the most.
+type waiters struct {
+	mu  sync.Mutex // guards all
+	all map[groups.MemberKey]chan struct{}
+}
+
+// wait returns what is closed at the member's next change.
+func (w *waiters) wait(key groups.MemberKey) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c, ok := w.all[key]
+	if !ok {
+		c = make(chan struct{})
+		w.all[key] = c
+	}
+	return c
+}
+
+func (w *waiters) wake(keys []groups.MemberKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, key := range keys {
+		if c, ok := w.all[key]; ok {
+			close(c)
+			delete(w.all, key)
+		}
+	}
+}
