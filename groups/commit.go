@@ -39,6 +39,7 @@ func (s *State) Commit(now time.Time, r *talosv1.CommitOffsetsRequest) error {
 		})
 	}
 	s.record(&groupsv1.Event{Group: g.name, What: &groupsv1.Event_Offsets{Offsets: stored}})
+	s.commits++
 	return nil
 }
 
@@ -131,12 +132,20 @@ func (s *State) recordGroupGone(g *group) {
 	s.record(&groupsv1.Event{Group: g.name, What: &groupsv1.Event_Gone{Gone: &groupsv1.Gone{}}})
 }
 
-// CommittedTopics returns the topics that offsets are committed of, by id.
-func (s *State) CommittedTopics() map[talos.TopicID]talos.TopicName {
-	all := make(map[talos.TopicID]talos.TopicName)
+// Committed is what is committed of one partition by one group.
+type Committed struct {
+	Group     string
+	Topic     talos.TopicName
+	Partition talos.PartitionID
+	Offset    talos.Offset
+}
+
+// Committed returns all that is committed, in no order.
+func (s *State) Committed() []Committed {
+	var all []Committed
 	for _, g := range s.groups {
 		for p, o := range g.offsets {
-			all[p.Topic] = talos.TopicName(o.GetTopic())
+			all = append(all, Committed{g.name, talos.TopicName(o.GetTopic()), p, talos.Offset(o.GetOffset())})
 		}
 	}
 	return all

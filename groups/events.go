@@ -64,7 +64,6 @@ func (s *State) apply(e *groupsv1.Event) error {
 		s.forget(g, what.MemberGone.GetMemberId())
 	case *groupsv1.Event_Offsets:
 		g.applyOffsets(what.Offsets)
-		s.commits++
 	default:
 		return &talos.Error{Kind: talos.NewerFormat, Op: "groups.Apply", Subject: g.name}
 	}

@@ -24,7 +24,7 @@ type State struct {
 	changed []MemberKey
 	// now is the time of the turn.
 	now time.Time
-	// rebalances and commits count.
+	// rebalances and commits count those since the last Happened.
 	rebalances, commits int
 }
 
@@ -105,12 +105,19 @@ func (s *State) Changed() []MemberKey {
 	return changed
 }
 
-// Counts is what a coordinator counts; Rebalances and Commits only grow.
-type Counts struct{ Groups, Members, Rebalances, Commits int }
+// Happened counts the changes of targets, and the commits, since the last call.
+func (s *State) Happened() (rebalances, commits int) {
+	rebalances, commits = s.rebalances, s.commits
+	s.rebalances, s.commits = 0, 0
+	return rebalances, commits
+}
+
+// Counts is how much there is.
+type Counts struct{ Groups, Members int }
 
 // Counts counts.
 func (s *State) Counts() Counts {
-	c := Counts{Groups: len(s.groups), Rebalances: s.rebalances, Commits: s.commits}
+	c := Counts{Groups: len(s.groups)}
 	for _, g := range s.groups {
 		c.Members += len(g.members)
 	}

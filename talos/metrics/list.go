@@ -43,7 +43,7 @@ var (
 // All returns the list, sorted by name. The caller must not change it.
 func All() []Description { return all }
 
-var all = sorted(server, partition, store, hdfs, s3)
+var all = sorted(server, groups, partition, store, hdfs, s3)
 
 func sorted(groups ...[]Description) []Description {
 	list := slices.Concat(groups...)
@@ -113,6 +113,25 @@ var server = []Description{
 	{
 		Name: "talos_server_handover_seconds", Type: Histogram, Buckets: remote,
 		Help: "Time that the node took to close a partition in a planned move, before the next owner may open it.",
+	},
+}
+
+// groups is about the consumer groups that a node coordinates.
+var groups = []Description{
+	{
+		Name: "talos_groups_size", Type: Gauge, Labels: []string{"of"},
+		Help: "Consumer groups that the node coordinates now, and their members; of is groups or members.",
+	},
+	{Name: "talos_groups_rebalances_total", Type: Counter, Help: "Times that who should read what was changed in a consumer group."},
+	{Name: "talos_groups_commits_total", Type: Counter, Help: "Commits of offsets that were acknowledged."},
+	{
+		Name: "talos_groups_heartbeat_seconds", Type: Histogram, Buckets: fast,
+		Help: "Time to handle a heartbeat of a member, without the time that it waited for something new.",
+	},
+	{Name: "talos_groups_loads_total", Type: Counter, Help: "Times that a coordinator of groups was loaded from its partition."},
+	{
+		Name: "talos_groups_lag_records", Type: Gauge, Labels: []string{"group", "topic"},
+		Help: "Offsets between what a consumer group has committed and the end, over the partitions of a topic that the group's coordinator owns itself, every 15 s. Each coordinator shows 200 pairs of group and topic at the most.",
 	},
 }
 

@@ -111,16 +111,30 @@ func (cs *coordinators) ensure(id talos.PartitionID, log *partition.Log) (*group
 	}
 	c := &groupCoordinator{
 		id: id, log: log, loaded: make(chan struct{}), changed: make(chan struct{}, 1),
-		proof: newProof(), waiters: waiters{all: make(map[groups.MemberKey]chan struct{})},
+		metrics: cs.term.node.metrics, proof: newProof(), waiters: waiters{all: make(map[groups.MemberKey]chan struct{})},
 	}
 	cs.all[id] = c
 	state := groups.New(cs.term.node.cfg.Groups, cs.term.view.Topic)
 	cs.workers.Go(func() {
 		if c.load(cs.ctx, state, &cs.workers); c.err == nil {
-			c.follow(cs.ctx)
+			cs.follow(c)
 		}
 	})
 	return c, nil
+}
+
+// size counts groups and members.
+func (cs *coordinators) size() map[string]float64 {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	sum := groups.Counts{}
+	for _, c := range cs.all {
+		if counts := c.counts.Load(); counts != nil && !c.over() {
+			sum.Groups += counts.Groups
+			sum.Members += counts.Members
+		}
+	}
+	return map[string]float64{"groups": float64(sum.Groups), "members": float64(sum.Members)}
 }
 
 // do runs a command at a coordinator; see journal.Do.

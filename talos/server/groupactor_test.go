@@ -111,16 +111,15 @@ func (a *groupActor) run() {
 			return
 		case d := <-a.hang:
 			// It reads on until its session is over, by its own clock.
-			time.Sleep(min(d, time.Until(a.answered.Add(a.session))))
+			reads := max(0, min(d, time.Until(a.over())))
+			time.Sleep(reads)
 			a.expire()
-			time.Sleep(d)
+			time.Sleep(d - reads)
 		default:
 		}
-		sent := time.Now()
 		changed, err := a.beat()
 		switch {
 		case err == nil:
-			a.answered = sent
 			a.commitAll()
 		case talos.Kind(kindOf(err)) == talos.UnknownMember, talos.Kind(kindOf(err)) == talos.FencedMember:
 			a.stopAll()
@@ -136,11 +135,24 @@ func (a *groupActor) run() {
 	}
 }
 
-// expire stops reading if its session is over; true if so.
+// over is when it must have stopped reading: virtual time knows no difference
+// between its clock and the coordinator's, so a moment before its session ends.
+func (a *groupActor) over() time.Time { return a.answered.Add(a.session - 10*time.Millisecond) }
+
+// expire stops reading if its session is over.
 func (a *groupActor) expire() {
-	if time.Since(a.answered) >= a.session {
+	if !time.Now().Before(a.over()) {
 		a.stopAll()
 	}
+}
+
+// patience ends calls, at the latest when it must stop reading.
+func (a *groupActor) patience() (context.Context, context.CancelFunc) {
+	until := time.Now().Add(a.session / 2)
+	if len(a.reads) > 0 && a.over().Before(until) {
+		until = a.over()
+	}
+	return context.WithDeadline(context.Background(), until)
 }
 
 func (a *groupActor) stopAll() {
@@ -164,8 +176,9 @@ func (a *groupActor) beat() (changed bool, err error) {
 		}
 		request.Owned = []*talosv1.GroupPartitions{owned}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), a.session/2)
+	ctx, cancel := a.patience()
 	defer cancel()
+	sent := time.Now()
 	response, err := a.client.Heartbeat(ctx, request)
 	if err != nil {
 		a.follow(err)
@@ -174,7 +187,7 @@ func (a *groupActor) beat() (changed bool, err error) {
 	if a.epoch < 0 {
 		return false, nil
 	}
-	a.epoch = response.GetMemberEpoch()
+	a.epoch, a.answered = response.GetMemberEpoch(), sent
 	assigned := make(map[int32]bool)
 	for _, some := range response.GetAssigned() {
 		a.topic = some
@@ -210,6 +223,9 @@ func (a *groupActor) begin(ctx context.Context, p int32) bool {
 	for _, o := range response.GetOffsets() {
 		from = o.GetOffset()
 	}
+	if !time.Now().Before(a.over()) {
+		return false
+	}
 	a.history.begins(a.id, p, from)
 	a.reads[p] = from
 	return true
@@ -218,7 +234,7 @@ func (a *groupActor) begin(ctx context.Context, p int32) bool {
 func (a *groupActor) commitAll() {
 	for p, offset := range a.reads {
 		a.sequence++
-		ctx, cancel := context.WithTimeout(context.Background(), a.session/2)
+		ctx, cancel := a.patience()
 		_, err := a.client.CommitOffsets(ctx, &talosv1.CommitOffsetsRequest{
 			Group: "readers", MemberId: a.id, MemberEpoch: a.epoch, Sequence: a.sequence,
 			Offsets: []*talosv1.CommittedOffset{{TopicId: a.topic.GetTopicId(), Topic: "orders", Partition: p, Offset: offset + 1}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/talos-log/talos/groups"
@@ -28,6 +29,10 @@ type groupCoordinator struct {
 	changed chan struct{}
 	proof   proof
 	waiters waiters
+
+	metrics *serverMetrics
+	// counts are as of the last change of the members.
+	counts atomic.Pointer[groups.Counts]
 }
 
 // groupPartition returns which coordinator a group has, of n: FNV-1a of 32 bits of its
@@ -60,27 +65,23 @@ func (c *groupCoordinator) over() bool {
 func (c *groupCoordinator) load(ctx context.Context, state *groups.State, workers *sync.WaitGroup) {
 	defer close(c.loaded)
 	c.journal, c.err = journal.Open(ctx, journalLog{c.log}, state, journal.Options{
-		After: func() { c.waiters.wake(state.Changed()) },
+		After: func() { c.after(state) },
 	}, workers)
 	c.failedAt = time.Now()
+	if c.err == nil {
+		c.metrics.groupLoads.Inc()
+	}
 }
 
-// upkeepInterval is how often a coordinator looks for offsets of deleted topics.
-const upkeepInterval = 15 * time.Second
-
-// follow tells the groups of topics that change, until the coordinator ends.
-func (c *groupCoordinator) follow(ctx context.Context) {
-	for {
-		select {
-		case <-c.changed:
-		case <-c.journal.Done():
-			return
-		case <-ctx.Done():
-			return
-		}
-		if c.journal.Do(ctx, (*groups.State).TopicsChanged, nil) != nil {
-			return
-		}
+// after follows each turn of the journal.
+func (c *groupCoordinator) after(state *groups.State) {
+	rebalances, commits := state.Happened()
+	c.metrics.rebalances.Add(float64(rebalances))
+	c.metrics.commits.Add(float64(commits))
+	if changed := state.Changed(); len(changed) > 0 || c.counts.Load() == nil {
+		counts := state.Counts()
+		c.counts.Store(&counts)
+		c.waiters.wake(changed)
 	}
 }
 

@@ -2,6 +2,8 @@ package server
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
@@ -181,4 +183,41 @@ func TestInternalTopicsAreRefused(t *testing.T) {
 	p := n.producer(t)
 	p.send(own.GetId(), 0, newBatch(t, "x"))
 	require.Equal(t, refused, p.receive().GetError().GetKind())
+}
+
+func TestADeposedCoordinatorTellsNothing(t *testing.T) {
+	n := newCluster().start(t, "a", func(cfg *Config) { cfg.GroupPartitions = 1 })
+	topic := n.createTopic(t, "orders", 1)
+	one := n.member(t, "one", "orders")
+	one.beat()
+	require.NoError(t, one.commit(topic, 0, 1))
+	own, ok := n.meta.View().Topic(groupsTopic)
+	require.True(t, ok)
+	_, err := n.meta.Record(talos.PartitionID{Topic: own.ID}).Raise(t.Context())
+	require.NoError(t, err)
+	_, err = one.groups.FetchOffsets(t.Context(), &talosv1.FetchOffsetsRequest{Group: "readers"})
+	require.Equal(t, string(talos.NotOwner), detail(t, err).GetKind())
+	_, err = one.groups.DescribeGroup(t.Context(), &talosv1.DescribeGroupRequest{Group: "readers"})
+	require.Equal(t, string(talos.NotOwner), detail(t, err).GetKind())
+}
+
+func TestOffsetsGoWithTheirTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newCluster().start(t, "a")
+		topic := n.createTopic(t, "orders", 2)
+		n.producer(t).produce(topic, 0, newBatch(t, "a", "b", "c"))
+		one := n.member(t, "one", "orders")
+		one.beat()
+		require.NoError(t, one.commit(topic, 0, 1))
+		time.Sleep(upkeepInterval + time.Second)
+		require.Equal(t, map[int32]int64{0: 1}, one.committed())
+		require.InDelta(t, 2, n.value(t, "talos_groups_lag_records"), 0)
+		require.InDelta(t, 1, n.value(t, "talos_groups_commits_total"), 0)
+
+		_, err := n.admin.DeleteTopic(t.Context(), &talosv1.DeleteTopicRequest{Name: "orders"})
+		require.NoError(t, err)
+		n.createTopic(t, "orders", 2)
+		time.Sleep(upkeepInterval + time.Second)
+		require.Empty(t, one.committed())
+	})
 }

@@ -54,6 +54,7 @@ func (h *heartbeat) run(ctx context.Context) error {
 	if err := h.at.proof.need(ctx, h.at.log, h.received.Add(-groups.ConfirmFresh)); err != nil {
 		return err
 	}
+	h.node.metrics.heartbeatSeconds.Observe(time.Since(h.received).Seconds())
 	wait := groups.MaxWait(h.request.GetMaxWaitMs(), h.answer.GetSessionTimeoutMs())
 	if h.refused != nil || h.answer.GetMemberEpoch() != h.request.GetMemberEpoch() || wait <= 0 {
 		return nil

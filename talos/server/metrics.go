@@ -28,6 +28,10 @@ type serverMetrics struct {
 	registrations   prometheus.Counter
 	handedOver      prometheus.Counter
 	handoverSeconds prometheus.Histogram
+	// These are about consumer groups.
+	rebalances, commits, groupLoads prometheus.Counter
+	heartbeatSeconds                prometheus.Histogram
+	groupLag                        *prometheus.GaugeVec
 	// refusedConnections and hungUp count connections that broke a limit.
 	refusedConnections, hungUp    prometheus.Counter
 	removedSegments, removedBytes prometheus.Counter
@@ -36,8 +40,8 @@ type serverMetrics struct {
 }
 
 // newMetrics makes them; refused counts the partitions that can't be opened, owned
-// those that are the node's.
-func newMetrics(tails *partition.Tails, history *partition.History, refused, owned func() map[string]float64) *serverMetrics {
+// those that are the node's, groups the groups and their members.
+func newMetrics(tails *partition.Tails, history *partition.History, refused, owned, groups func() map[string]float64) *serverMetrics {
 	m := &serverMetrics{}
 	m.appendedBatches = m.Counter("talos_server_appended_batches_total")
 	m.appendedBytes = m.Counter("talos_server_appended_bytes_total")
@@ -54,6 +58,11 @@ func newMetrics(tails *partition.Tails, history *partition.History, refused, own
 	m.registrations = m.Counter("talos_server_registrations_total")
 	m.handedOver = m.Counter("talos_server_handed_over_total")
 	m.handoverSeconds = m.Histogram("talos_server_handover_seconds")
+	m.rebalances = m.Counter("talos_groups_rebalances_total")
+	m.commits = m.Counter("talos_groups_commits_total")
+	m.groupLoads = m.Counter("talos_groups_loads_total")
+	m.heartbeatSeconds = m.Histogram("talos_groups_heartbeat_seconds")
+	m.groupLag = m.Gauges("talos_groups_lag_records", 2)
 	m.refusedConnections = m.Counter("talos_server_connections_refused_total")
 	m.hungUp = m.Counter("talos_server_connections_closed_total")
 	m.removedSegments = m.Counter("talos_server_removed_segments_total")
@@ -66,6 +75,7 @@ func newMetrics(tails *partition.Tails, history *partition.History, refused, own
 	})
 	m.Counted("talos_server_refused_partitions", refused)
 	m.Counted("talos_server_owned_partitions", owned)
+	m.Counted("talos_groups_size", groups)
 	return m
 }
 
@@ -127,6 +137,14 @@ func (n *Node) refusedPartitions() map[string]float64 {
 func (n *Node) ownedPartitions() map[string]float64 {
 	owned, coming := n.cfg.Meta.View().Owned(n.cfg.NodeID)
 	return map[string]float64{"owned": float64(owned), "coming": float64(coming)}
+}
+
+// heldGroups counts what the node coordinates.
+func (n *Node) heldGroups() map[string]float64 {
+	if t := n.term.Load(); t != nil {
+		return t.groups.size()
+	}
+	return nil
 }
 
 // removed is a partition's word on segments that it removed.

@@ -68,7 +68,7 @@ func New(cfg Config) (*Node, error) {
 		tails:        tails,
 		history:      history,
 	}
-	n.metrics = newMetrics(tails, history, n.refusedPartitions, n.ownedPartitions)
+	n.metrics = newMetrics(tails, history, n.refusedPartitions, n.ownedPartitions, n.heldGroups)
 	n.publishHealth(false)
 	return n, nil
 }
