@@ -7,6 +7,7 @@ import (
 	groupsv1 "github.com/talos-log/talos/proto/talos/groups/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // record makes a change: it is applied, and stored later.
@@ -16,7 +17,7 @@ func (s *State) record(e *groupsv1.Event) {
 		err = s.apply(e)
 	}
 	if err != nil {
-		// Only a fault of ours ends here; the caller's guard makes an error of it.
+		//nolint:forbidigo // a fault of ours, not of data: the journal ends with it, and is loaded anew
 		panic(err)
 	}
 	s.events = append(s.events, b)
@@ -40,10 +41,49 @@ func (s *State) Apply(event []byte) error {
 	if err := proto.Unmarshal(event, e); err != nil {
 		return &talos.Error{Kind: talos.CorruptSegment, Op: "groups.Apply", Detail: "an event can't be decoded", Cause: err}
 	}
-	if e.GetWhat() == nil || len(e.ProtoReflect().GetUnknown()) > 0 {
+	if e.GetWhat() == nil || unknown(e.ProtoReflect()) {
 		return &talos.Error{Kind: talos.NewerFormat, Op: "groups.Apply", Subject: e.GetGroup(), Detail: "an event of the consumer groups"}
 	}
+	if !wellFormed(e) {
+		return &talos.Error{Kind: talos.CorruptSegment, Op: "groups.Apply", Subject: e.GetGroup(), Detail: "a topic's id of the wrong size"}
+	}
 	return s.apply(e)
+}
+
+// unknown tells whether this version does not know all of a message.
+func unknown(m protoreflect.Message) bool {
+	found := len(m.GetUnknown()) > 0
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil:
+		case field.IsList():
+			for i := range value.List().Len() {
+				found = found || unknown(value.List().Get(i).Message())
+			}
+		default:
+			found = found || unknown(value.Message())
+		}
+		return !found
+	})
+	return found
+}
+
+// wellFormed tells whether all ids of topics have their size.
+func wellFormed(e *groupsv1.Event) bool {
+	const size = len(talos.TopicID{})
+	for _, set := range [][]*groupsv1.Partitions{e.GetMember().GetTarget(), e.GetMember().GetAssigned(), e.GetMember().GetRevoking()} {
+		for _, some := range set {
+			if len(some.GetTopicId()) != size {
+				return false
+			}
+		}
+	}
+	for _, o := range e.GetOffsets().GetOffsets() {
+		if len(o.GetTopicId()) != size {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *State) apply(e *groupsv1.Event) error {
@@ -144,7 +184,8 @@ func (s *State) Snapshot(yield func([]byte) bool) {
 		for _, e := range s.groups[name].events() {
 			b, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
 			if err != nil {
-				panic(err) // a message of ours: it can't happen
+				//nolint:forbidigo // a message of ours can be encoded
+				panic(err)
 			}
 			if !yield(b) {
 				return

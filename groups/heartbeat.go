@@ -51,7 +51,7 @@ func (s *State) join(g *group, r *talosv1.HeartbeatRequest) error {
 		return err
 	}
 	if len(g.members) >= s.cfg.Members {
-		return refuse(talos.GroupFull, g.name, r.GetMemberId(), fmt.Sprintf("it has %d members", len(g.members)))
+		return refuse(talos.GroupFull, g.name, r.GetMemberId(), fmt.Sprintf("it has %d members (limits.group_members)", len(g.members)))
 	}
 	m := &member{id: r.GetMemberId(), instance: r.GetInstanceId(), heartbeats: r.GetSequence()}
 	m.describe(r)
@@ -163,7 +163,7 @@ func (s *State) ensureGroup(g *group, name string) (*group, error) {
 	if len(s.groups) >= s.cfg.Groups {
 		return nil, &talos.Error{
 			Kind: talos.LimitReached, Op: "groups.State", Subject: name,
-			Detail: fmt.Sprintf("its coordinator has %d groups", len(s.groups)),
+			Detail: fmt.Sprintf("its coordinator has %d groups (limits.groups)", len(s.groups)),
 		}
 	}
 	g = newGroup(name)

@@ -18,10 +18,12 @@ const (
 )
 
 const (
-	// MinSession and MaxSession bound what a member may ask for; DefaultSession is
-	// for those that ask for nothing. A rebalance may take as long.
-	MinSession     = time.Second
-	MaxSession     = 30 * time.Minute
+	// MinSession is the shortest session that a member may ask for, and the least
+	// time to give up.
+	MinSession = time.Second
+	// MaxSession is the longest of both.
+	MaxSession = 30 * time.Minute
+	// DefaultSession is for members that ask for nothing.
 	DefaultSession = 45 * time.Second
 	// DefaultRebalance is how long a member may take to give a partition up.
 	DefaultRebalance = 5 * time.Minute

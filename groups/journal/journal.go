@@ -51,7 +51,7 @@ const (
 	SnapshotBytes = 4 << 20
 )
 
-// Options; the zero value means the defaults.
+// Options are what a journal may be told; the zero value means the defaults.
 type Options struct {
 	// SnapshotBytes replaces the constant.
 	SnapshotBytes int

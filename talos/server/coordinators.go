@@ -116,7 +116,7 @@ func (cs *coordinators) ensure(id talos.PartitionID, log *partition.Log) (*group
 	cs.all[id] = c
 	state := groups.New(cs.term.node.cfg.Groups, cs.term.view.Topic)
 	cs.workers.Go(func() {
-		if c.load(cs.ctx, state, &cs.workers); c.err == nil {
+		if c.load(cs.ctx, cs.term.node, state, &cs.workers); c.err == nil {
 			cs.follow(c)
 		}
 	})

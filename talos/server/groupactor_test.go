@@ -112,9 +112,9 @@ func (a *groupActor) run() {
 		case d := <-a.hang:
 			// It reads on until its session is over, by its own clock.
 			reads := max(0, min(d, time.Until(a.over())))
-			time.Sleep(reads)
+			<-time.After(reads)
 			a.expire()
-			time.Sleep(d - reads)
+			<-time.After(d - reads)
 		default:
 		}
 		changed, err := a.beat()
@@ -127,10 +127,10 @@ func (a *groupActor) run() {
 			a.id, a.epoch = fmt.Sprintf("%s.%d", name, lives), 0
 		default:
 			a.expire()
-			time.Sleep(50 * time.Millisecond)
+			<-time.After(50 * time.Millisecond)
 		}
 		if !changed && a.wait == 0 {
-			time.Sleep(a.session / 10)
+			<-time.After(a.session / 10)
 		}
 	}
 }

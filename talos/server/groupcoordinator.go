@@ -62,11 +62,14 @@ func (c *groupCoordinator) over() bool {
 }
 
 // load makes the coordinator ready, or fails.
-func (c *groupCoordinator) load(ctx context.Context, state *groups.State, workers *sync.WaitGroup) {
+func (c *groupCoordinator) load(ctx context.Context, node *Node, state *groups.State, workers *sync.WaitGroup) {
 	defer close(c.loaded)
-	c.journal, c.err = journal.Open(ctx, journalLog{c.log}, state, journal.Options{
-		After: func() { c.after(state) },
-	}, workers)
+	c.err = node.guard("load consumer groups", func() (err error) {
+		c.journal, err = journal.Open(ctx, journalLog{c.log}, state, journal.Options{
+			After: func() { c.after(state) },
+		}, workers)
+		return err
+	})
 	c.failedAt = time.Now()
 	if c.err == nil {
 		c.metrics.groupLoads.Inc()

@@ -105,7 +105,8 @@ func TestGroupSharesPartitionsAndKeepsOffsets(t *testing.T) {
 	epochs := []int32{one.epoch, two.epoch}
 	one.beat()
 	two.beat()
-	require.Equal(t, epochs, []int32{one.epoch, two.epoch})
+	require.Equal(t, one.epoch, epochs[0])
+	require.Equal(t, two.epoch, epochs[1])
 	require.Equal(t, map[int32]int64{3: 17}, one.committed())
 
 	_, err = one.groups.DeleteGroup(t.Context(), &talosv1.DeleteGroupRequest{Group: "readers"})

@@ -109,5 +109,6 @@ func (f *nodeFlags) node(p program, words io.Writer) (node.Config, *config.Loade
 		Version: p.version, Logger: logger, TLS: secure, Access: guard,
 		Limits:   talos.Limits{RecordBytes: int(c.Limits.RecordBytes)},
 		Capacity: c.Limits.Capacity(), Drain: c.DrainTimeout,
+		Groups: c.GroupLimits(), GroupPartitions: int32(c.Groups.Coordinators),
 	}, c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/talos-log/talos/coordinator/etcd"
+	"github.com/talos-log/talos/groups"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server"
 )
@@ -25,7 +26,14 @@ type Config struct {
 	TLS    TLS    `yaml:"tls"`
 	Access Access `yaml:"access"`
 	Etcd   Etcd   `yaml:"etcd"`
+	Groups Groups `yaml:"groups"`
 	Limits Limits `yaml:"limits"`
+}
+
+// Groups is how consumer groups are kept.
+type Groups struct {
+	Coordinators int           `yaml:"coordinators" doc:"partitions of the internal topic that keeps the consumer groups; set by the node that is asked for the first group"`
+	Retention    time.Duration `yaml:"retention" doc:"how long a group without members and commits is kept, with its offsets; at least 1m"`
 }
 
 // TLS is the TLS of both ports.
@@ -75,6 +83,8 @@ type Limits struct {
 	AnswerTimeout         time.Duration `yaml:"answer_timeout" doc:"time that a client has to read an answer, before its connection is closed"`
 	Topics                int           `yaml:"topics" doc:"topics of the cluster; one more is refused with LimitReached"`
 	Partitions            int           `yaml:"partitions" doc:"partitions of the cluster; further ones are refused with LimitReached"`
+	GroupMembers          int           `yaml:"group_members" doc:"members of a consumer group; one more is refused with GroupFull"`
+	Groups                int           `yaml:"groups" doc:"consumer groups of one coordinator; one more is refused with LimitReached"`
 }
 
 // Defaults returns the configuration that nobody has set anything of.
@@ -83,7 +93,8 @@ func Defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:7070", HTTP: "127.0.0.1:7071",
 		DrainTimeout: server.DefaultDrain, LogLevel: slog.LevelInfo,
-		Etcd: Etcd{DialTimeout: etcd.DefaultDialTimeout, SessionTTL: etcd.DefaultSessionTTL},
+		Etcd:   Etcd{DialTimeout: etcd.DefaultDialTimeout, SessionTTL: etcd.DefaultSessionTTL},
+		Groups: Groups{Coordinators: server.DefaultGroupPartitions, Retention: groups.DefaultRetention},
 		Limits: Limits{
 			RecordBytes: talos.DefaultRecordBytes,
 			Connections: c.Connections, ConnectionsPerAddress: c.ConnectionsPerAddress,
@@ -92,8 +103,14 @@ func Defaults() Config {
 			ProduceBytes: Bytes(c.ProduceBytes), AnswerBytes: Bytes(c.AnswerBytes),
 			ConnectionAnswerBytes: Bytes(c.ConnectionAnswerBytes), AnswerTimeout: c.AnswerTimeout,
 			Topics: c.Topics, Partitions: c.Partitions,
+			GroupMembers: groups.DefaultMembers, Groups: groups.DefaultGroups,
 		},
 	}
+}
+
+// GroupLimits returns what bounds consumer groups as a node takes it.
+func (c Config) GroupLimits() groups.Config {
+	return groups.Config{Members: c.Limits.GroupMembers, Groups: c.Limits.Groups, Retention: c.Groups.Retention}
 }
 
 // Capacity returns the limits as a node takes them.

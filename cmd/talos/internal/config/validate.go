@@ -208,5 +208,8 @@ func (v *validator) limits() {
 		"limits.connection_answer_bytes is %s: want room for one answer, %d bytes (and limits.answer_bytes no less)", textOf(l.ConnectionAnswerBytes), least)
 	v.need(l.ConnectionsPerAddress <= l.Connections, "limits.connections_per_address is above limits.connections")
 	v.need(l.ConnectionAnswerBytes <= l.AnswerBytes, "limits.connection_answer_bytes is above limits.answer_bytes")
+	v.need(v.Groups.Coordinators > 0 && v.Groups.Coordinators <= talos.MaxPartitions,
+		"groups.coordinators is %d: want 1 to %d", v.Groups.Coordinators, talos.MaxPartitions)
+	v.need(v.Groups.Retention >= time.Minute, "groups.retention is %v: want at least 1m", v.Groups.Retention)
 	v.need(v.DrainTimeout >= time.Second, "drain_timeout is %v: want at least 1s (the default is %v)", v.DrainTimeout, server.DefaultDrain)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/groups"
 	"github.com/talos-log/talos/storage/metered"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server"
@@ -36,12 +37,15 @@ type Config struct {
 	ID      string
 	Version string
 	Logger  *slog.Logger
-	// TLS, Access, Limits, Capacity and Drain are server.Config's.
+	// TLS and all up to Drain are server.Config's.
 	TLS      *tls.Config
 	Access   *access.Guard
 	Limits   talos.Limits
 	Capacity server.Capacity
-	Drain    time.Duration
+	Groups   groups.Config
+	// GroupPartitions may be 0, as in server.Config.
+	GroupPartitions int32
+	Drain           time.Duration
 	// Started is called once, when the node serves for the first time; from then on
 	// requests are answered. It may be nil.
 	Started func(Addresses)
@@ -96,6 +100,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		Store: measured, Meta: meta, Logger: cfg.Logger,
 		Registerer: registry, Gatherer: registry,
 		TLS: cfg.TLS, Access: cfg.Access, Limits: cfg.Limits, Capacity: cfg.Capacity, Drain: cfg.Drain,
+		Groups: cfg.Groups, GroupPartitions: cfg.GroupPartitions,
 	})
 	if err != nil {
 		return err
