@@ -70,7 +70,7 @@ func (s *State) Describe(name string) (*talosv1.DescribeGroupResponse, error) {
 			}
 		}
 		response.Members = append(response.Members, &talosv1.GroupMember{
-			MemberId: m.id, InstanceId: m.instance, ClientId: m.client, MemberEpoch: m.epoch, Topics: m.topics,
+			MemberId: m.id, InstanceId: m.instance, ClientId: m.client, Host: m.host, MemberEpoch: m.epoch, Topics: m.topics,
 			Assigned: g.answered(has), Target: g.answered(m.target), HeardMs: m.heard.UnixMilli(), Away: m.away,
 		})
 	}

@@ -132,7 +132,7 @@ func (s *State) applyMember(g *group, stored *groupsv1.Member) error {
 	m := fromMember(g, stored)
 	before, known := g.members[m.id]
 	if known {
-		m.heard, m.silent, m.tardy = before.heard, before.silent, before.tardy
+		m.heard, m.silent, m.tardy, m.host = before.heard, before.silent, before.tardy, before.host
 		s.forget(g, m.id)
 	}
 	g.members[m.id] = m

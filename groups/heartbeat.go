@@ -19,7 +19,18 @@ const (
 
 // Heartbeat takes one that ValidateHeartbeat has passed. What the member is told is
 // known after Settle: Answer has it.
-func (s *State) Heartbeat(now time.Time, r *talosv1.HeartbeatRequest) error {
+// Host is where it came from.
+func (s *State) Heartbeat(now time.Time, r *talosv1.HeartbeatRequest, host string) error {
+	err := s.heartbeat(now, r)
+	if g := s.groups[r.GetGroup()]; err == nil && g != nil {
+		if m := g.members[r.GetMemberId()]; m != nil {
+			m.host = host
+		}
+	}
+	return err
+}
+
+func (s *State) heartbeat(now time.Time, r *talosv1.HeartbeatRequest) error {
 	s.now = now
 	g := s.groups[r.GetGroup()]
 	var m *member

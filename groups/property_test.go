@@ -86,7 +86,7 @@ func (w *world) beat(c *client) {
 	err := w.state.Heartbeat(w.now, &talosv1.HeartbeatRequest{
 		Group: "g", MemberId: c.id, InstanceId: c.instance, MemberEpoch: c.epoch, Sequence: c.sequence,
 		Topics: c.topics, Owned: c.reads, SessionTimeoutMs: millis(session), RebalanceTimeoutMs: millis(3 * session),
-	})
+	}, "")
 	w.settle()
 	var answer *talosv1.HeartbeatResponse
 	if err == nil && c.epoch >= 0 {

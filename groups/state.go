@@ -69,6 +69,8 @@ type member struct {
 	// The fields below are not stored. silent is when its session is over, tardy when
 	// the time to give up is; zero if there is nothing to give up.
 	heard, silent, tardy time.Time
+	// host is where the last heartbeat came from.
+	host string
 }
 
 func newGroup(name string) *group {

@@ -59,7 +59,7 @@ func TestLateRequestsAreRefused(t *testing.T) {
 	w.beat(one)
 	require.ErrorIs(t, w.state.Heartbeat(w.now, &talosv1.HeartbeatRequest{
 		Group: "g", MemberId: one.id, MemberEpoch: one.epoch, Sequence: one.sequence - 1,
-	}), talos.FencedMember)
+	}, ""), talos.FencedMember)
 	w.check(t)
 }
 
@@ -86,7 +86,7 @@ func TestStaticMembersComeBack(t *testing.T) {
 	require.Zero(t, count(again))
 	require.ErrorIs(t, w.state.Heartbeat(w.now, &talosv1.HeartbeatRequest{
 		Group: "g", MemberId: x.id, MemberEpoch: x.epoch, Sequence: x.sequence + 1,
-	}), talos.FencedInstance)
+	}, ""), talos.FencedInstance)
 	for range 4 {
 		w.pass(session / 3)
 		w.beat(y)
@@ -141,7 +141,7 @@ func TestLimits(t *testing.T) {
 	w.setTopic("a", 1)
 	w.state = New(Config{Members: 1, Groups: 1}, w.topic)
 	join := func(group, id string) error {
-		return w.state.Heartbeat(w.now, &talosv1.HeartbeatRequest{Group: group, MemberId: id, Sequence: 1, Topics: []string{"a"}})
+		return w.state.Heartbeat(w.now, &talosv1.HeartbeatRequest{Group: group, MemberId: id, Sequence: 1, Topics: []string{"a"}}, "")
 	}
 	require.NoError(t, join("g", "one"))
 	require.NoError(t, join("g", "one"), "the same again")

@@ -149,6 +149,9 @@ func (j *Journal[M]) turns(ctx context.Context) error {
 		case c := <-j.queue:
 			waiting = j.gather(c)
 		case <-timer.C:
+			// Time may be up only because this goroutine did not run: who waits is heard
+			// first.
+			waiting = j.gather()
 		}
 		due, err := j.turn(waiting)
 		if err != nil {
@@ -167,8 +170,8 @@ func (j *Journal[M]) turns(ctx context.Context) error {
 }
 
 // gather takes all that waits.
-func (j *Journal[M]) gather(first *command[M]) []*command[M] {
-	all := []*command[M]{first}
+func (j *Journal[M]) gather(first ...*command[M]) []*command[M] {
+	all := first
 	for len(all) < maxQueue {
 		select {
 		case c := <-j.queue:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -238,4 +239,47 @@ func TestAPanicEndsTheJournalAlone(t *testing.T) {
 	j := open(t, log, Options{})
 	require.ErrorIs(t, j.Do(t.Context(), func(*sums) { panic("a fault") }, nil), talos.Internal)
 	require.Empty(t, content(t, open(t, log, Options{})))
+}
+
+// impatient is a machine that notes what it was settled after.
+type impatient struct {
+	*sums
+	next time.Duration
+	seen []uint64
+}
+
+func (m *impatient) Settle(now time.Time) time.Time {
+	m.seen = append(m.seen, m.all[0])
+	return now.Add(m.next)
+}
+
+// When an append took so long that time is up for much, what came meanwhile is heard
+// before anything is concluded.
+func TestWhatWaitsIsHeardBeforeTimeIsUp(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			log := newMemory()
+			log.hold = make(chan struct{})
+			var workers sync.WaitGroup
+			ctx, cancel := context.WithCancel(t.Context())
+			m := &impatient{sums: newSums(), next: time.Second}
+			j, err := Open(ctx, log, m, Options{}, &workers)
+			require.NoError(t, err)
+			var all sync.WaitGroup
+			ask := func() {
+				all.Go(func() { _ = j.Do(ctx, func(m *impatient) { m.add(0, 1) }, nil) })
+				synctest.Wait()
+			}
+			ask() // is stuck
+			time.Sleep(time.Minute)
+			ask()
+			hold := log.hold
+			close(hold)
+			all.Wait()
+			cancel()
+			workers.Wait()
+			require.Contains(t, m.seen, uint64(2))
+			require.NotContains(t, m.seen[slices.Index(m.seen, 1)+1:], uint64(1))
+		})
+	}
 }

@@ -78,6 +78,9 @@ type groupActor struct {
 	crash, leave chan struct{}
 	hang         chan time.Duration
 	wait         time.Duration
+	// has is called once, when it reads its share for the first time.
+	share int
+	has   func()
 
 	client   talosv1.GroupsClient
 	sequence int64
@@ -228,6 +231,10 @@ func (a *groupActor) begin(ctx context.Context, p int32) bool {
 	}
 	a.history.begins(a.id, p, from)
 	a.reads[p] = from
+	if len(a.reads) == a.share {
+		a.has()
+		a.share = 0
+	}
 	return true
 }
 

@@ -152,11 +152,16 @@ func groupFaults(t *testing.T, random *rand.Rand) {
 	require.Positive(t, h.commits)
 }
 
-// TestManyMembersJoinAtOnce also tells how long a rebalance takes: with the flag -v.
+// One more member joins afterwards: with -v it says how long that takes.
 func TestManyMembersJoinAtOnce(t *testing.T) {
-	const members, partitions = 500, 1000
+	for _, members := range []int{100, 500} {
+		t.Run(fmt.Sprint(members), func(t *testing.T) { joinAtOnce(t, members, 1000) })
+	}
+}
+
+func joinAtOnce(t *testing.T, members, partitions int) {
 	nodes := startGroupNodes(t, newCluster(), "n1")
-	nodes.all["n1"].createTopic(t, "orders", partitions)
+	nodes.all["n1"].createTopic(t, "orders", int32(partitions))
 	h := newGroupHistory(t)
 	var lives sync.WaitGroup
 	var actors []*groupActor
@@ -177,6 +182,13 @@ func TestManyMembersJoinAtOnce(t *testing.T) {
 		require.Len(t, m.GetAssigned()[0].GetPartitions(), partitions/members)
 	}
 	t.Logf("%d members joined at once: the target was computed %d times", members, described.GetEpoch())
+	began, moved := time.Now(), make(chan struct{})
+	more := newActor("more", h, nodes.client)
+	more.session, more.share, more.has = 10*time.Minute, partitions/(members+1), func() { close(moved) }
+	actors = append(actors, more)
+	lives.Go(more.run)
+	<-moved
+	t.Logf("one more member reads its share after %v", time.Since(began))
 	for _, a := range actors {
 		close(a.crash)
 	}

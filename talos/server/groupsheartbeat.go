@@ -6,6 +6,7 @@ import (
 
 	"github.com/talos-log/talos/groups"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"google.golang.org/grpc/peer"
 )
 
 // heartbeat is one call of Heartbeat.
@@ -43,8 +44,12 @@ func (s *groupsService) Heartbeat(ctx context.Context, request *talosv1.Heartbea
 }
 
 func (h *heartbeat) run(ctx context.Context) error {
+	host := ""
+	if p, ok := peer.FromContext(ctx); ok {
+		host = p.Addr.String()
+	}
 	err := h.groups.do(ctx, h.at, func(state *groups.State) {
-		h.refused = state.Heartbeat(time.Now(), h.request)
+		h.refused = state.Heartbeat(time.Now(), h.request, host)
 	}, h.look)
 	if err != nil {
 		return err
