@@ -22,14 +22,17 @@ type plan struct {
 // reads allows, and no more change hands than that takes.
 func (s *State) assign(g *group) map[string]map[talos.PartitionID]int32 {
 	p := s.newPlan(g)
-	if p.uniform() {
+	uniform := p.uniform()
+	if uniform {
 		p.trim()
 	}
 	for _, partition := range p.free {
 		to := p.least(partition.Topic)
 		p.got[to][partition] = 0
 	}
-	p.balance()
+	if !uniform {
+		p.balance()
+	}
 	all := make(map[string]map[talos.PartitionID]int32)
 	for i, m := range p.members {
 		all[m.id] = p.got[i]
@@ -63,7 +66,8 @@ func (s *State) newPlan(g *group) *plan {
 	for i, m := range p.members {
 		for partition := range m.target {
 			topic := topics[g.names[partition.Topic]]
-			if topic.ID == partition.Topic && partition.Number < topic.Partitions && slices.Contains(p.readers[topic.ID], i) {
+			_, reads := slices.BinarySearch(p.readers[topic.ID], i)
+			if reads && topic.ID == partition.Topic && partition.Number < topic.Partitions {
 				p.got[i][partition] = 0
 				kept[partition] = true
 			}

@@ -128,6 +128,9 @@ func (a *groupActor) run() {
 			a.stopAll()
 			lives++
 			a.id, a.epoch = fmt.Sprintf("%s.%d", name, lives), 0
+		case talos.Kind(kindOf(err)) == talos.FencedInstance:
+			a.stopAll()
+			return
 		default:
 			a.expire()
 			<-time.After(50 * time.Millisecond)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/coordinator"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/storage/faulty"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -83,8 +85,55 @@ func TestACoordinatorThatMovesOrCrashesChangesNothing(t *testing.T) {
 	})
 }
 
-// Members come, leave, crash and hang; the coordinator moves and crashes. Nothing is
-// read twice, no committed offset is lost, and in the end all is read.
+// appendTrouble is what befalls appends to the store.
+type appendTrouble struct {
+	mu sync.Mutex // guards the fields below
+	// hold is closed when appends go on; failing is how many fail.
+	hold    chan struct{}
+	failing int
+}
+
+func (a *appendTrouble) hook(call faulty.Call) faulty.Fault {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case call.Op != faulty.Append:
+		return faulty.Fault{}
+	case a.failing > 1 && a.failing%2 == 0:
+		a.failing--
+		return faulty.Fault{After: faulty.Fail(errors.New("no answer"))}
+	case a.failing > 0:
+		a.failing--
+		return faulty.Fault{Before: faulty.Fail(errors.New("connection refused"))}
+	case a.hold != nil:
+		return faulty.Fault{Before: faulty.Hang(a.hold)}
+	default:
+		return faulty.Fault{}
+	}
+}
+
+// hang makes appends wait for d.
+func (a *appendTrouble) hang(d time.Duration) {
+	hold := make(chan struct{})
+	a.mu.Lock()
+	a.hold = hold
+	a.mu.Unlock()
+	<-time.After(d)
+	close(hold)
+	a.mu.Lock()
+	a.hold = nil
+	a.mu.Unlock()
+}
+
+// fail makes the next appends fail; every other one is stored all the same.
+func (a *appendTrouble) fail(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failing = n
+}
+
+// Members come, leave, crash and hang; the coordinator moves and crashes; the store
+// hangs and fails. Nothing is read twice, no committed offset is lost, and in the end all is read.
 func TestGroupsUnderFaults(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -94,7 +143,9 @@ func TestGroupsUnderFaults(t *testing.T) {
 }
 
 func groupFaults(t *testing.T, random *rand.Rand) {
-	nodes := startGroupNodes(t, newCluster(), "n1", "n2", "n3")
+	c, trouble := newCluster(), &appendTrouble{}
+	c.store = faulty.New(c.store, trouble.hook)
+	nodes := startGroupNodes(t, c, "n1", "n2", "n3")
 	nodes.all["n1"].createTopic(t, "orders", 12)
 	h := newGroupHistory(t)
 	var lives sync.WaitGroup
@@ -102,7 +153,10 @@ func groupFaults(t *testing.T, random *rand.Rand) {
 	born := 0
 	bear := func() {
 		a := newActor(fmt.Sprintf("m%d", born), h, nodes.client)
-		born++
+		if born++; random.IntN(3) == 0 {
+			// Maybe one more of an instance that is there: that one is passed over.
+			a.instance = fmt.Sprintf("i%d", random.IntN(2))
+		}
 		actors = append(actors, a)
 		lives.Go(a.run)
 	}
@@ -120,7 +174,7 @@ func groupFaults(t *testing.T, random *rand.Rand) {
 		if len(actors) < 3 {
 			bear()
 		}
-		switch random.IntN(6) {
+		switch random.IntN(9) {
 		case 0:
 			bear()
 		case 1:
@@ -136,12 +190,20 @@ func groupFaults(t *testing.T, random *rand.Rand) {
 			if id, _ := groupOwner(nodes); id.Topic != (talos.TopicID{}) {
 				moveCoordinator(t, nodes)
 			}
+		case 5, 6:
+			d := time.Duration(random.IntN(12_000)) * time.Millisecond
+			lives.Go(func() { trouble.hang(d) })
+		case 7:
+			trouble.fail(1 + random.IntN(4))
 		default:
 			if _, owner := groupOwner(nodes); owner != "" {
 				nodes.all[owner].kv.EndSessions()
 			}
 		}
 	}
+	last := newActor("last", h, nodes.client)
+	actors = append(actors, last)
+	lives.Go(last.run)
 	require.Eventually(t, func() bool {
 		return h.reading() == 12 && describeReaders(t, nodes).GetState() == talosv1.GroupState_GROUP_STATE_STABLE
 	}, 5*time.Minute, 100*time.Millisecond)

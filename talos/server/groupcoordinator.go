@@ -125,6 +125,8 @@ func (p *proof) need(ctx context.Context, log *partition.Log, since time.Time) e
 		return nil
 	}
 	asked := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
 	if err := log.Confirm(ctx); err != nil {
 		return err
 	}
