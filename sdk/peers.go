@@ -36,6 +36,7 @@ type peer struct {
 	log     talosv1.LogClient
 	admin   talosv1.AdminClient
 	cluster talosv1.ClusterClient
+	groups  talosv1.GroupsClient
 	// node is what the node said of itself, if it speaks a protocol of ours; nil
 	// while nobody has asked, and after the connection broke.
 	node atomic.Pointer[ServerVersion]
@@ -143,7 +144,7 @@ func (s *peers) dial(address string) (*peer, error) {
 	}
 	return &peer{
 		address: address, conn: conn, log: talosv1.NewLogClient(conn), admin: talosv1.NewAdminClient(conn),
-		cluster: talosv1.NewClusterClient(conn),
+		cluster: talosv1.NewClusterClient(conn), groups: talosv1.NewGroupsClient(conn),
 	}, nil
 }
 

@@ -1,0 +1,218 @@
+package sdk
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
+	"github.com/talos-log/talos/talos"
+)
+
+// commitTime bounds one commit.
+const commitTime = 10 * time.Second
+
+// progress is how far a partition is.
+type progress struct {
+	topic  talos.TopicName
+	offset talos.Offset // the next one to read
+}
+
+// groupOffsets is what the application was given, what of that is processed, and
+// what is committed: one commit at a time, so that none overtakes another.
+//
+//	handed ──processed()──► ready ──commit──► the coordinator
+type groupOffsets struct {
+	cfg         groupConfig
+	member      *membership
+	coordinator *coordinatorLink
+	// due tells run that something is ready.
+	due chan struct{}
+
+	committing sync.Mutex // held by the commit that is under way
+
+	mu            sync.Mutex // guards the fields below
+	handed, ready map[talos.PartitionID]progress
+}
+
+func newGroupOffsets(cfg groupConfig, member *membership, coordinator *coordinatorLink) *groupOffsets {
+	return &groupOffsets{
+		cfg: cfg, member: member, coordinator: coordinator, due: make(chan struct{}, 1),
+		handed: make(map[talos.PartitionID]progress), ready: make(map[talos.PartitionID]progress),
+	}
+}
+
+// handOut notes what the application is given.
+func (o *groupOffsets) handOut(upTo map[talos.PartitionID]progress) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p, next := range upTo {
+		o.handed[p] = next
+	}
+}
+
+// processed says that what was handed out is, unless the application says so itself.
+func (o *groupOffsets) processed() {
+	if !o.cfg.manual {
+		o.finish(nil)
+	}
+}
+
+// finish says that what is in some, or, if that is nil, all that was handed out, is
+// processed.
+func (o *groupOffsets) finish(some map[talos.PartitionID]progress) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if some == nil {
+		some, o.handed = o.handed, make(map[talos.PartitionID]progress)
+	}
+	for p, next := range some {
+		o.ready[p] = next
+	}
+	if len(some) > 0 && o.cfg.every == 0 {
+		select {
+		case o.due <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// forget drops what is known of partitions that are no longer the member's.
+func (o *groupOffsets) forget(gone placedPartitions) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p := range gone {
+		delete(o.handed, p)
+		delete(o.ready, p)
+	}
+}
+
+// run commits what is ready, after each Poll or at the interval.
+func (o *groupOffsets) run(ctx context.Context) {
+	var ticks <-chan time.Time
+	if o.cfg.every > 0 {
+		ticker := time.NewTicker(o.cfg.every)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
+	for {
+		select {
+		case <-o.due:
+		case <-ticks:
+		case <-ctx.Done():
+			return
+		}
+		if err := o.flush(ctx); err != nil && ctx.Err() == nil {
+			o.coordinator.client.cfg.logger.Warn("offsets could not be committed", "group", o.coordinator.group, "error", err)
+		}
+	}
+}
+
+// flush commits all that is ready. It tries again, until ctx ends, what passes by
+// itself.
+func (o *groupOffsets) flush(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		err := o.commit(ctx)
+		if err == nil || !talos.Retryable(err) && !unreachable(talos.KindOf(err)) {
+			return err
+		}
+		if !pause(ctx, backoffAfter(failures)) {
+			return endError(ctx, "sdk.Commit", o.coordinator.group, err)
+		}
+	}
+}
+
+// commit sends what is ready, once.
+func (o *groupOffsets) commit(ctx context.Context) error {
+	o.committing.Lock()
+	defer o.committing.Unlock()
+	o.mu.Lock()
+	some := o.ready
+	o.ready = make(map[talos.PartitionID]progress)
+	o.mu.Unlock()
+	if len(some) == 0 {
+		return nil
+	}
+	request := &talosv1.CommitOffsetsRequest{Group: o.coordinator.group}
+	for p, next := range some {
+		request.Offsets = append(request.Offsets, &talosv1.CommittedOffset{
+			TopicId: p.Topic[:], Topic: string(next.topic), Partition: p.Number, Offset: int64(next.offset),
+			Epoch: int32(o.coordinator.client.epochs.of(p.Topic, p.Number)),
+		})
+	}
+	request.MemberId, request.MemberEpoch, request.Sequence = o.member.identity()
+	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
+	err := o.coordinator.call(ctx, "sdk.Commit", func(ctx context.Context, p *peer) error {
+		_, err := p.groups.CommitOffsets(ctx, request)
+		return err
+	})
+	switch talos.KindOf(err) {
+	case talos.UnknownMember, talos.FencedMember:
+		o.member.lose(request.GetMemberId(), err)
+		return err
+	}
+	if err != nil {
+		o.putBack(some)
+	}
+	return err
+}
+
+// putBack makes what was not committed ready again, where nothing newer is.
+func (o *groupOffsets) putBack(some map[talos.PartitionID]progress) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p, next := range some {
+		if _, newer := o.ready[p]; !newer {
+			o.ready[p] = next
+		}
+	}
+}
+
+// fetch tells what is committed of partitions that the member is to have.
+func (o *groupOffsets) fetch(ctx context.Context, some placedPartitions) (map[talos.PartitionID]talos.Offset, error) {
+	id, epoch, _ := o.member.identity()
+	request := &talosv1.FetchOffsetsRequest{Group: o.coordinator.group, MemberId: id, MemberEpoch: epoch, Partitions: some.wire()}
+	var answer *talosv1.FetchOffsetsResponse
+	err := o.coordinator.call(ctx, "sdk.Group", func(ctx context.Context, p *peer) (err error) {
+		answer, err = p.groups.FetchOffsets(ctx, request)
+		return err
+	})
+	switch talos.KindOf(err) {
+	case talos.UnknownMember, talos.FencedMember:
+		o.member.lose(id, err)
+	}
+	return committedOffsets(answer), err
+}
+
+// placed is how far the application is when it has processed messages.
+func (g *Group) placed(messages []Message) map[talos.PartitionID]progress {
+	upTo := make(map[talos.PartitionID]progress)
+	for _, m := range messages {
+		if p, ok := g.place(m); ok {
+			upTo[p] = progress{m.Topic, m.Offset + 1}
+		}
+	}
+	return upTo
+}
+
+// Commit says that messages are processed, and all before them in their partitions;
+// without messages, all that Poll has returned. It returns when that is committed.
+// FencedMember or UnknownMember: the member is out of the group, and a partition of
+// them may be read by another one.
+func (g *Group) Commit(ctx context.Context, messages ...Message) error {
+	if len(messages) == 0 {
+		g.offsets.finish(nil)
+		return g.offsets.flush(ctx)
+	}
+	for _, m := range messages {
+		if _, ok := g.place(m); !ok {
+			return &talos.Error{
+				Kind: talos.FencedMember, Op: "sdk.Commit", Subject: subject(m.Topic, m.Partition),
+				Detail: "the member does not read this partition, or no longer",
+			}
+		}
+	}
+	g.offsets.finish(g.placed(messages))
+	return g.offsets.flush(ctx)
+}
