@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/talos-log/talos/sdk"
@@ -226,4 +227,114 @@ func ExampleClient_CreateTopic() {
 	// true
 	// events 12
 	// logs 1
+}
+
+// The members of a group share the partitions of its topics; what is processed is
+// committed, and the next member goes on there.
+func ExampleGroup() {
+	withCluster(2, func(ctx context.Context, address string) error {
+		client, err := sdk.Dial(address)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := fill(ctx, client, "a", "b", "c"); err != nil {
+			return err
+		}
+		for range 2 {
+			group, err := client.NewGroup(ctx, "billing", []talos.TopicName{"logs"})
+			if err != nil {
+				return err
+			}
+			n := 0
+			for m, err := range group.Records(ctx) {
+				if err != nil {
+					return err
+				}
+				fmt.Printf("%s at %d\n", m.Value, m.Offset)
+				if n++; n == 2 || m.Offset == 2 {
+					break
+				}
+			}
+			if err := group.Close(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	// Output:
+	// a at 0
+	// b at 1
+	// c at 2
+}
+
+// fill stores records in partition 0 of logs.
+func fill(ctx context.Context, client *sdk.Client, values ...string) error {
+	producer, err := client.NewProducer(ctx, "logs")
+	if err != nil {
+		return err
+	}
+	for _, v := range values {
+		if _, err := producer.SendSync(ctx, 0, talos.Record{Value: []byte(v)}); err != nil {
+			return err
+		}
+	}
+	return producer.Close(ctx)
+}
+
+// Exactly once into a store of one's own: each batch of records and the offset behind
+// it go into one transaction there, and a member that gets a partition goes on where
+// the store says. What Talos would have committed does not count.
+func ExampleGroupOnAssigned() {
+	withCluster(1, func(ctx context.Context, address string) error {
+		client, err := sdk.Dial(address)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := fill(ctx, client, "10", "20", "30", "40"); err != nil {
+			return err
+		}
+		// A database with two tables, and its transactions.
+		type database struct {
+			sum     int
+			offsets map[sdk.GroupPartition]talos.Offset
+		}
+		db := database{offsets: make(map[sdk.GroupPartition]talos.Offset)}
+		for range 2 { // the second member comes after the first one has crashed
+			group, err := client.NewGroup(ctx, "sums", []talos.TopicName{"logs"}, sdk.GroupManualCommit(),
+				sdk.GroupOnAssigned(func(_ context.Context, starts map[sdk.GroupPartition]talos.Offset) error {
+					for p := range starts {
+						if offset, ok := db.offsets[p]; ok {
+							starts[p] = offset
+						}
+					}
+					return nil
+				}))
+			if err != nil {
+				return err
+			}
+			for m, err := range group.Records(ctx) {
+				if err != nil {
+					return err
+				}
+				n, err := strconv.Atoi(string(m.Value))
+				if err != nil {
+					return err
+				}
+				// One transaction:
+				db.sum += n
+				db.offsets[sdk.GroupPartition{Topic: m.Topic, Partition: m.Partition}] = m.Offset + 1
+				if m.Offset == 1 || m.Offset == 3 {
+					break
+				}
+			}
+			if err := group.Close(ctx); err != nil {
+				return err
+			}
+		}
+		fmt.Println("sum", db.sum)
+		return nil
+	})
+	// Output: sum 100
 }

@@ -82,6 +82,9 @@ func addCompletions(cmd *cobra.Command, s *settings) {
 // flagCompletion tells what a flag's values are by its name and by what its usage
 // calls them; nil for files.
 func (s *settings) flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
+	if value, _ := pflag.UnquoteUsage(f); value == "PLACE" && f.Name != "until" {
+		return fixed("earliest", "latest")
+	}
 	switch f.Name {
 	case "output":
 		return fixed(string(formatText), string(formatJSON))
@@ -91,8 +94,6 @@ func (s *settings) flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		return fixed("sync", "flush")
 	case "log-level":
 		return fixed("debug", "info", "warn", "error")
-	case "from":
-		return fixed("earliest", "latest")
 	case "topic":
 		return s.completeTopic
 	case "partition":

@@ -19,6 +19,8 @@ type consumeFlags struct {
 	follow        bool
 	template      string
 	keys, headers bool
+	group         string
+	instance      string
 }
 
 func newConsume(s *settings) *cobra.Command {
@@ -36,6 +38,11 @@ started. With --follow it waits for more until it is interrupted (Ctrl-C), which
 counts as success, as does a reader that closes the output, such as head. It
 lives through restarts of the node.
 
+With --group the command is a member of a consumer group: the members share the
+topic's partitions, what is printed is committed, and the next one goes on behind
+it. It waits for more until it is interrupted, or has printed --max records; --from
+counts in partitions of which nothing is committed.
+
 Where to begin and to end, in each partition:
   earliest, latest      the oldest record; behind the newest one
   1234                  an offset
@@ -51,6 +58,7 @@ With -o json, one object per line.`,
   talos consume logs --from -15m --follow
   talos consume logs --from 2026-11-25 --until 2026-11-26 --keys
   talos consume logs --partition 2 --from 100 --max 10 -o json
+  talos consume logs --group printers
   talos consume logs --format '%p/%o %T %k: %s\n'`,
 		Args: exactArgs("a topic"),
 	}
@@ -62,6 +70,8 @@ With -o json, one object per line.`,
 	cmd.Flags().StringVar(&flags.template, "format", "", "print each record as `FORMAT` says: see above")
 	cmd.Flags().BoolVar(&flags.keys, "keys", false, "print the key and a tab before each value")
 	cmd.Flags().BoolVar(&flags.headers, "headers", false, "print the headers and a tab before each record, as key=value,key=value")
+	cmd.Flags().StringVar(&flags.group, "group", "", "read as a member of `GROUP`, and commit what is printed")
+	cmd.Flags().StringVar(&flags.instance, "instance", "", "with --group: come back as instance `ID`, which keeps its partitions meanwhile")
 	out := outputFlag(cmd, recordJSON{})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		plan, err := flags.plan(cmd, *out, time.Now())
@@ -69,6 +79,10 @@ With -o json, one object per line.`,
 			return err
 		}
 		plan.topic = talos.TopicName(args[0])
+		if plan.group != "" {
+			plan.commitTime = s.timeout
+			return consumeAsMember(cmd, s, plan)
+		}
 		return consume(cmd, s, plan)
 	}
 	return cmd
@@ -83,6 +97,9 @@ type consumePlan struct {
 	follow      bool
 	output      format
 	template    recordFormat
+	// group is empty unless it reads as a member; commitTime bounds a commit.
+	group, instance string
+	commitTime      time.Duration
 }
 
 // plan checks the flags.
@@ -93,7 +110,15 @@ func (f consumeFlags) plan(cmd *cobra.Command, out format, now time.Time) (consu
 	if err := checkPartition(cmd, &f.partition); err != nil {
 		return consumePlan{}, err
 	}
-	p := consumePlan{partition: f.partition, max: f.max, follow: f.follow, output: out}
+	p := consumePlan{partition: f.partition, max: f.max, follow: f.follow, output: out, group: f.group, instance: f.instance}
+	for _, name := range []string{"partition", "until"} {
+		if f.group != "" && cmd.Flags().Changed(name) {
+			return refuse("--group and --%s exclude each other", name)
+		}
+	}
+	if f.instance != "" && f.group == "" {
+		return refuse("--instance wants --group")
+	}
 	if cmd.Flags().Changed("max") && f.max < 1 {
 		return refuse("--max %d: want at least 1", f.max)
 	}

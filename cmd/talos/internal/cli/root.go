@@ -69,7 +69,7 @@ Then, in another terminal:             talos topic create logs --partitions 4
 		}
 	}
 	addClients(groupClient,
-		newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newRecords(s), newBench(s), newVersion(p, s))
+		newTopic(s), newProduce(s), newConsume(s), newOffsets(s), newGroup(s), newRecords(s), newBench(s), newVersion(p, s))
 	addClients(groupCluster, newCluster(s), newNode(s), newPartition(s), newRebalance(s))
 	health := newHealth()
 	health.GroupID = groupCluster
