@@ -27,8 +27,6 @@ type leftover struct {
 	// block has the survivors only.
 	block  *wire.LocatedBlock
 	length int64
-	// synced: all of that was.
-	synced bool
 }
 
 // leftovers are those that nobody has recovered, by path.
@@ -37,10 +35,12 @@ type leftovers struct {
 	all map[string]leftover
 }
 
-// keep remembers what an abandoned writer has left, if its survivors agree.
+// keep remembers what an abandoned writer has left, if its survivors agree, and are
+// enough: HDFS drops the replicas of the others when the file is closed without
+// them. A recovery of the lease takes all that are back by then.
 func (l *leftovers) keep(a *appender) {
-	nodes, length, synced := a.writer.Survivors()
-	if len(nodes) == 0 {
+	nodes, length := a.writer.Survivors()
+	if len(nodes) < a.store.minReplicas {
 		return
 	}
 	l.mu.Lock()
@@ -51,7 +51,7 @@ func (l *leftovers) keep(a *appender) {
 		}
 		delete(l.all, path)
 	}
-	l.all[a.file.path] = leftover{file: a.file, block: only(a.located, nodes), length: length, synced: synced}
+	l.all[a.file.path] = leftover{file: a.file, block: only(a.located, nodes), length: length}
 }
 
 // take returns what is left of a file, once.

@@ -97,7 +97,7 @@ func (s *Store) recover(ctx context.Context, path string) (int64, error) {
 		if !closed {
 			err = r.close(ctx)
 		}
-		if err == nil && !r.synced {
+		if err == nil {
 			err = r.sync(ctx)
 		}
 		if err == nil {
@@ -120,8 +120,6 @@ type recovery struct {
 	// a round was given to DataNodes that were late to connect.
 	laggards []*wire.DatanodeInfo
 	waited   bool
-	// synced is set if the file was closed here, and all of it was synced before.
-	synced bool
 	// left is what there is of the file if this store has given it up.
 	left *leftover
 	// forsaken is set once it was said that no DataNode answers.
@@ -165,7 +163,6 @@ func (r *recovery) close(ctx context.Context) error {
 			"segment", r.file.path, "error", err)
 		return r.closeByLease(ctx)
 	}
-	r.synced = left.synced
 	return nil
 }
 

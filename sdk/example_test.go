@@ -238,48 +238,35 @@ func ExampleGroup() {
 			return err
 		}
 		defer client.Close()
-		if err := fill(ctx, client, "a", "b", "c"); err != nil {
+		if err := produce(ctx, client, "a", "b", "stop", "c", "stop"); err != nil {
 			return err
 		}
-		for range 2 {
-			group, err := client.NewGroup(ctx, "billing", []talos.TopicName{"logs"})
-			if err != nil {
-				return err
-			}
-			n := 0
-			for m, err := range group.Records(ctx) {
-				if err != nil {
-					return err
-				}
-				fmt.Printf("%s at %d\n", m.Value, m.Offset)
-				if n++; n == 2 || m.Offset == 2 {
-					break
-				}
-			}
-			if err := group.Close(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
+		return errors.Join(bill(ctx, client), bill(ctx, client))
 	})
 	// Output:
 	// a at 0
 	// b at 1
-	// c at 2
+	// stop at 2
+	// c at 3
+	// stop at 4
 }
 
-// fill stores records in partition 0 of logs.
-func fill(ctx context.Context, client *sdk.Client, values ...string) error {
-	producer, err := client.NewProducer(ctx, "logs")
+func bill(ctx context.Context, client *sdk.Client) error {
+	group, err := client.NewGroup(ctx, "billing", []talos.TopicName{"logs"})
 	if err != nil {
 		return err
 	}
-	for _, v := range values {
-		if _, err := producer.SendSync(ctx, 0, talos.Record{Value: []byte(v)}); err != nil {
+	defer group.Close(ctx) // commits what is processed, and leaves
+	for record, err := range group.Records(ctx) {
+		if err != nil {
 			return err
 		}
+		fmt.Printf("%s at %d\n", record.Value, record.Offset)
+		if string(record.Value) == "stop" {
+			break
+		}
 	}
-	return producer.Close(ctx)
+	return nil
 }
 
 // Exactly once into a store of one's own: each batch of records and the offset behind
@@ -292,7 +279,7 @@ func ExampleGroupOnAssigned() {
 			return err
 		}
 		defer client.Close()
-		if err := fill(ctx, client, "10", "20", "30", "40"); err != nil {
+		if err := produce(ctx, client, "10", "20", "30", "40"); err != nil {
 			return err
 		}
 		// A database with two tables, and its transactions.

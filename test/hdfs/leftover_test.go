@@ -3,6 +3,7 @@ package hdfs_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,6 +76,25 @@ func TestWhatIsGivenUpIsClosedOnTheSurvivors(t *testing.T) {
 	for _, g := range segments {
 		g.mustRecover(other)
 	}
+}
+
+// Two of three DataNodes die: what is left on one is not closed there, since HDFS
+// would drop the replicas of the others, which have all that was acknowledged.
+func TestWhatIsLeftOnTooFewIsNotClosedThere(t *testing.T) {
+	cluster := running(t)
+	root := storeURL(t, cluster)
+	s := openStore(t, root)
+	g := brokenSegments(t, s, root, []string{"segment"}, func(g *segment) {
+		nodes := g.block(cluster).DataNodes
+		var dying sync.WaitGroup
+		for _, d := range nodes[:2] {
+			dying.Go(func() { d.Kill(t) })
+		}
+		dying.Wait()
+	})[0]
+	cluster.Restore(t)
+	g.mustRecover(s)
+	require.Zero(t, metric(t, s, leftoversClosed, ""))
 }
 
 // Another node recovers the segment while its writer closes it on the survivors: at

@@ -41,7 +41,6 @@ type packet struct {
 	// data is the callers', piece by piece, length bytes in all.
 	data   [][]byte
 	length int
-	sync   bool // it asks for a sync
 }
 
 func (p *packet) size() int64 { return int64(len(p.prefix) + p.length) }
@@ -92,7 +91,7 @@ func (p *packet) begin(h packetHeader) {
 		b = protowire.AppendTag(b, 5, protowire.VarintType)
 		b = protowire.AppendVarint(b, 1)
 	}
-	p.seqno, p.sync, p.prefix = h.seqno, h.sync, b
+	p.seqno, p.prefix = h.seqno, b
 }
 
 // sum adds the checksums of the data, which begins with kept.

@@ -99,9 +99,8 @@ type Writer struct {
 	queue  fifo[*packet] // what some connection has not written yet
 	queued int64         // bytes put into queue since the start
 	newest int64         // seqno of the newest packet; -1 at first
-	// newestEnd is the block's length with that packet, which newestSync says to sync.
-	newestEnd  int64
-	newestSync bool
+	// newestEnd is the block's length with that packet.
+	newestEnd int64
 	// pending are the appends whose done was not called. Of those at its head,
 	// settled are acknowledged by all DataNodes, and led by at least one.
 	pending      fifo[pending]
@@ -181,7 +180,7 @@ func (w *Writer) enqueue(p *packet) {
 	now := time.Now()
 	w.touched = now
 	if p.seqno != heartbeatSeqno {
-		w.newest, w.newestEnd, w.newestSync = p.seqno, w.offset, p.sync
+		w.newest, w.newestEnd = p.seqno, w.offset
 	}
 	w.queue.push(p)
 	w.queued += p.size()

@@ -86,21 +86,21 @@ func (l *leg) lost() {
 }
 
 // Survivors are the DataNodes that did not break the writer, by their index in the
-// block, if all of them have acknowledged the same length; else none. Synced is set
-// if all of that was synced. It is called after Abandon.
-func (w *Writer) Survivors() (nodes []int, length int64, synced bool) {
+// block, if all of them have acknowledged the same length; else none. It is called
+// after Abandon.
+func (w *Writer) Survivors() (nodes []int, length int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.draining {
-		return nil, 0, false
+		return nil, 0
 	}
 	for i, l := range w.legs {
 		if l.survives && l.acked < w.newest {
-			return nil, 0, false
+			return nil, 0
 		}
 		if l.survives {
 			nodes = append(nodes, i)
 		}
 	}
-	return nodes, w.newestEnd, w.newestSync
+	return nodes, w.newestEnd
 }
