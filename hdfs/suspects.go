@@ -42,16 +42,20 @@ func (s *suspects) addSlow(node *wire.DatanodeInfo) { s.suspect(node, true) }
 func (s *suspects) suspect(node *wire.DatanodeInfo, slow bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.until) >= maxSuspects {
+	uuid := uuidOf(node)
+	before, again := s.until[uuid]
+	// One that breaks off while it rests for being slow goes on resting.
+	slow = slow || again && before.slow && time.Now().Before(before.end)
+	if !again && len(s.until) >= maxSuspects {
 		var oldest string
-		for uuid, other := range s.until {
+		for key, other := range s.until {
 			if oldest == "" || other.end.Before(s.until[oldest].end) {
-				oldest = uuid
+				oldest = key
 			}
 		}
 		delete(s.until, oldest)
 	}
-	s.until[uuidOf(node)] = suspect{node: node, end: time.Now().Add(suspicion), slow: slow}
+	s.until[uuid] = suspect{node: node, end: time.Now().Add(suspicion), slow: slow}
 }
 
 // trust forgets what was held against the nodes, but that they are slow.

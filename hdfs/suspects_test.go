@@ -73,6 +73,16 @@ func TestASlowOneIsNotTrustedForAnswering(t *testing.T) {
 	})
 }
 
+// One that is slow and then breaks a segment is not trusted for answering either.
+func TestASlowOneThatFailsIsStillSlow(t *testing.T) {
+	s := newSuspects()
+	a := node("a")
+	s.addSlow(a)
+	s.add(a)
+	s.trust([]*wire.DatanodeInfo{a})
+	require.Equal(t, []*wire.DatanodeInfo{a}, s.listSlow())
+}
+
 func TestRollsForSlowDataNodesAreThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r slowRolls

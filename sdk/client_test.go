@@ -65,6 +65,13 @@ func TestOffsets(t *testing.T) {
 		}, got[0])
 		require.ErrorIs(t, got[1].Err, talos.NotServing)
 		require.EqualValues(t, 1, got[1].Partition)
+
+		// It has just moved to a node that can't be reached: that is said of it alone.
+		n.partitionFaults[1] = []error{&talos.Error{Kind: talos.NotOwner, Owner: &talos.Owner{Address: "nowhere", Epoch: 9}}}
+		got, err = client.Offsets(t.Context(), "logs")
+		require.NoError(t, err)
+		require.NoError(t, got[0].Err)
+		require.Error(t, got[1].Err)
 	})
 }
 

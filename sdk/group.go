@@ -219,8 +219,7 @@ func (g *Group) Close(ctx context.Context) error {
 	var err error
 	g.closing.Do(func() {
 		if g.begun && g.ctx.Err() == nil {
-			g.offsets.processed()
-			err = g.offsets.flush(ctx)
+			err = g.offsets.settle(ctx, g.offsets.processed)
 			g.member.stop()
 			g.member.leave(ctx)
 		}

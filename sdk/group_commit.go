@@ -33,6 +33,9 @@ type groupOffsets struct {
 
 	mu            sync.Mutex // guards the fields below
 	handed, ready map[talos.PartitionID]progress
+	// refusals counts the commits that were refused for good, refusal is the newest.
+	refusals int
+	refusal  error
 }
 
 func newGroupOffsets(cfg groupConfig, member *membership, coordinator *coordinatorLink) *groupOffsets {
@@ -108,6 +111,24 @@ func (o *groupOffsets) run(ctx context.Context) {
 	}
 }
 
+// settle calls f, which makes something ready, and commits that. Its error may be of
+// a commit that began beside it: then the member is out.
+func (o *groupOffsets) settle(ctx context.Context, f func()) error {
+	o.mu.Lock()
+	before := o.refusals
+	o.mu.Unlock()
+	f()
+	if err := o.flush(ctx); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.refusals != before {
+		return o.refusal
+	}
+	return nil
+}
+
 // flush commits all that is ready. It tries again, until ctx ends, what passes by
 // itself.
 func (o *groupOffsets) flush(ctx context.Context) error {
@@ -147,14 +168,19 @@ func (o *groupOffsets) commit(ctx context.Context) error {
 		_, err := p.groups.CommitOffsets(ctx, request)
 		return err
 	})
-	switch talos.KindOf(err) {
-	case talos.UnknownMember, talos.FencedMember:
-		o.member.lose(request.GetMemberId(), err)
-		return err
-	}
-	if err != nil {
+	switch kind := talos.KindOf(err); {
+	case err == nil:
+		return nil
+	case talos.Retryable(err) || unreachable(kind):
 		o.putBack(some)
+		return err
+	case kind == talos.UnknownMember, kind == talos.FencedMember:
+		o.member.lose(request.GetMemberId(), err)
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refusals++
+	o.refusal = err
 	return err
 }
 
@@ -202,8 +228,7 @@ func (g *Group) placed(messages []Message) map[talos.PartitionID]progress {
 // them may be read by another one.
 func (g *Group) Commit(ctx context.Context, messages ...Message) error {
 	if len(messages) == 0 {
-		g.offsets.finish(nil)
-		return g.offsets.flush(ctx)
+		return g.offsets.settle(ctx, func() { g.offsets.finish(nil) })
 	}
 	for _, m := range messages {
 		if _, ok := g.place(m); !ok {
@@ -213,6 +238,6 @@ func (g *Group) Commit(ctx context.Context, messages ...Message) error {
 			}
 		}
 	}
-	g.offsets.finish(g.placed(messages))
-	return g.offsets.flush(ctx)
+	upTo := g.placed(messages)
+	return g.offsets.settle(ctx, func() { g.offsets.finish(upTo) })
 }

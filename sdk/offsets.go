@@ -60,8 +60,12 @@ func (c *Client) offsets(ctx context.Context, where layout, partitions []int32, 
 	answers := make(map[int32]PartitionOffsets, len(partitions))
 	asked := partitions
 	for hops := 0; ; hops++ {
-		if err := c.offsetsOnce(ctx, where, asked, at, answers); err != nil {
+		err := c.offsetsOnce(ctx, where, asked, at, answers)
+		if err != nil && (hops == 0 || ctx.Err() != nil) {
 			return nil, err
+		}
+		if err != nil {
+			break // it is that of those which moved, and stands beside them
 		}
 		asked = movedOf(answers, partitions)
 		if len(asked) == 0 || hops == maxHops {

@@ -22,9 +22,11 @@ func End(s State) []Step {
 	for i := range s.Topics {
 		t := &s.Topics[i]
 		t.Owners = append(slices.Clone(t.Owners), make([]string, max(0, int(t.Partitions)-len(t.Owners)))...)
-		// What is on its way is as good as there.
+		// What is on its way is as good as there, unless nobody is there.
 		for n, next := range t.Next {
-			t.Owners[n] = next.To
+			if slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == next.To }) {
+				t.Owners[n] = next.To
+			}
 		}
 		t.Next = nil
 		topics[t.ID] = t

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/talos-log/talos/coordinator"
@@ -30,9 +29,9 @@ const (
 type clusterService struct {
 	talosv1.UnimplementedClusterServer
 	node *Node
-	// planning is held while a plan is made: one for all who ask, since it takes a core
-	// for a while.
-	planning sync.Mutex
+	// planning has a place for who makes a plan: one of all who ask, since it takes a
+	// core for a while.
+	planning chan struct{}
 }
 
 // DescribeCluster implements talosv1.ClusterServer.
@@ -110,24 +109,27 @@ func placementOf(
 }
 
 // PlanMoves implements talosv1.ClusterServer.
-func (s *clusterService) PlanMoves(_ context.Context, request *talosv1.PlanMovesRequest) (*talosv1.PlanMovesResponse, error) {
+func (s *clusterService) PlanMoves(ctx context.Context, request *talosv1.PlanMovesRequest) (*talosv1.PlanMovesResponse, error) {
 	view := s.node.cfg.Meta.View()
 	state := view.State(time.Now())
 	for _, id := range request.GetWithout() {
-		i := slices.IndexFunc(state.Members, func(m schedule.Member) bool { return m.ID == id })
-		if i < 0 {
+		if !known(view, id) {
 			return nil, unknownNode("server.PlanMoves", id)
 		}
-		state.Members[i].Draining = true
+		delete(state.Away, id) // nothing waits for it anymore
+		if i := slices.IndexFunc(state.Members, func(m schedule.Member) bool { return m.ID == id }); i >= 0 {
+			state.Members[i].Draining = true
+		}
 	}
 	names := make(map[talos.TopicID]talos.TopicName, len(state.Topics))
 	for _, t := range state.Topics {
 		names[t.ID] = t.Name
 	}
 	answer := &talosv1.PlanMovesResponse{PauseMs: usualPause.Milliseconds(), AtOnce: schedule.DefaultMoves}
-	s.planning.Lock()
-	steps := schedule.End(state)
-	s.planning.Unlock()
+	steps, err := s.end(ctx, state)
+	if err != nil {
+		return nil, err
+	}
 	for _, step := range steps[:min(len(steps), maxPlannedMoves)] {
 		answer.Moves = append(answer.Moves, &talosv1.PlannedMove{
 			Topic: string(names[step.Partition.Topic]), Partition: step.Partition.Number, From: step.From, To: step.To,
@@ -136,6 +138,26 @@ func (s *clusterService) PlanMoves(_ context.Context, request *talosv1.PlanMoves
 	}
 	answer.More = int32(len(steps) - len(answer.GetMoves())) //nolint:gosec // partitions are bounded
 	return answer, nil
+}
+
+// end plans, unless the caller is gone before its turn comes.
+func (s *clusterService) end(ctx context.Context, state schedule.State) ([]schedule.Step, error) {
+	select {
+	case s.planning <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.planning }()
+	return schedule.End(state), nil
+}
+
+// known tells whether the cluster has anything to do with a node: it is registered,
+// marked, or owns something.
+func known(view *coordinator.View, id string) bool {
+	_, there := view.Member(id)
+	_, marked := view.Leaving(id)
+	owned, _ := view.Owned(id)
+	return there || marked || owned > 0
 }
 
 // PinPartitions implements talosv1.ClusterServer.
@@ -190,11 +212,10 @@ func (s *clusterService) PinPartitions(ctx context.Context, request *talosv1.Pin
 func (s *clusterService) MarkNode(ctx context.Context, request *talosv1.MarkNodeRequest) (*talosv1.MarkNodeResponse, error) {
 	const op = "server.MarkNode"
 	meta, id := s.node.cfg.Meta, request.GetNode()
-	_, there := meta.View().Member(id)
-	mark, marked := meta.View().Leaving(id)
-	if owned, _ := meta.View().Owned(id); !there && !marked && owned == 0 {
+	if !known(meta.View(), id) {
 		return nil, unknownNode(op, id)
 	}
+	mark, marked := meta.View().Leaving(id)
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	var err error

@@ -17,7 +17,7 @@ func (n *Node) leave(ctx context.Context, t *term) error {
 	if why, alone := t.alone(); alone {
 		n.cfg.Logger.Info("ending: the partitions are closed, and kept for this node", "reason", why)
 	} else {
-		moving, cancel := context.WithTimeout(ctx, n.cfg.Drain/2)
+		moving, cancel := half(ctx)
 		n.handAllOver(moving, t) // what is left is closed in the other half
 		cancel()
 	}
@@ -26,6 +26,15 @@ func (n *Node) leave(ctx context.Context, t *term) error {
 		return fmt.Errorf("hand the partitions over: %w", err)
 	}
 	return nil
+}
+
+// half ends when half of the time until the end of ctx is over.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
 // alone tells whether nobody should take this node's partitions, and why not.
@@ -43,11 +52,17 @@ func (t *term) alone() (why string, alone bool) {
 	return "no other node could take them", true
 }
 
+// within is how long ctx lasts.
+func within(ctx context.Context) time.Duration {
+	end, _ := ctx.Deadline()
+	return time.Until(end).Round(time.Millisecond)
+}
+
 // handAllOver marks the node, and waits until the scheduler has moved everything
 // away, or ctx ends.
 func (n *Node) handAllOver(ctx context.Context, t *term) {
 	owned, _ := t.view.Owned(n.cfg.NodeID)
-	n.cfg.Logger.Info("draining: the node ends when its partitions are handed over", "partitions", owned, "within", n.cfg.Drain/2)
+	n.cfg.Logger.Info("draining: the node ends when its partitions are handed over", "partitions", owned, "within", within(ctx))
 	if err := n.cfg.Meta.LeaveNow(ctx); err != nil {
 		n.cfg.Logger.Warn("the cluster could not be told that this node ends", "error", err)
 	}

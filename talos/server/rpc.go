@@ -90,7 +90,7 @@ func (n *Node) newRPCServer() *grpc.Server {
 	s := grpc.NewServer(options...)
 	talosv1.RegisterLogServer(s, &logService{node: n})
 	talosv1.RegisterAdminServer(s, &adminService{node: n})
-	talosv1.RegisterClusterServer(s, &clusterService{node: n})
+	talosv1.RegisterClusterServer(s, &clusterService{node: n, planning: make(chan struct{}, 1)})
 	talosv1.RegisterGroupsServer(s, &groupsService{node: n})
 	grpc_health_v1.RegisterHealthServer(s, n.grpcHealth)
 	reflection.Register(s)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -42,8 +43,9 @@ type carrier struct {
 	done func(m sdk.PlannedMove, moved bool) error
 	// carried counts them.
 	carried int
-	// pinned are the pins to take back.
+	// pinned are the pins to take back; an operator's own stay.
 	pinned []sdk.Pin
+	own    map[partitionName]bool
 }
 
 type partitionName struct {
@@ -60,10 +62,7 @@ func (c *carrier) carry(ctx context.Context, moves []sdk.PlannedMove) error {
 	for some := range slices.Chunk(todo, carriedAtOnce) {
 		err := c.some(ctx, some)
 		// Also after an error, or when somebody has stopped this.
-		if released := c.release(ctx); err == nil {
-			err = released
-		}
-		if err != nil {
+		if err := errors.Join(err, c.release(ctx)); err != nil {
 			return err
 		}
 	}
@@ -73,6 +72,7 @@ func (c *carrier) carry(ctx context.Context, moves []sdk.PlannedMove) error {
 // missing returns the moves that are not done already. Nothing has been changed
 // when it finds one that can't be.
 func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]sdk.PlannedMove, error) {
+	c.own = make(map[partitionName]bool)
 	var todo []sdk.PlannedMove
 	known := make(map[talos.TopicName]sdk.TopicPlacement)
 	for _, m := range moves {
@@ -89,6 +89,12 @@ func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]sdk.P
 			return nil, &talos.Error{Kind: talos.UnknownPartition, Op: "cli.carry", Subject: fmt.Sprintf("%s/%d", m.Topic, m.Partition)}
 		}
 		p := topic.Partitions[m.Partition]
+		if !c.keep && p.Pin != "" && p.Pin != m.To {
+			return nil, pinnedElsewhere(m, p.Pin)
+		}
+		if p.Pin == m.To {
+			c.own[partitionName{m.Topic, m.Partition}] = true
+		}
 		switch {
 		case !arrived(p, m.To):
 		case c.keep && p.Pin != m.To:
@@ -101,6 +107,17 @@ func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]sdk.P
 		todo = append(todo, m)
 	}
 	return todo, nil
+}
+
+// pinnedElsewhere refuses a move that an operator's pin would take back.
+func pinnedElsewhere(m sdk.PlannedMove, pin string) error {
+	return &hintedError{
+		error: &talos.Error{
+			Kind: talos.InvalidRequest, Op: "cli.carry", Subject: fmt.Sprintf("%s/%d", m.Topic, m.Partition),
+			Detail: fmt.Sprintf("it is to go to %s, and is pinned to %s", m.To, pin),
+		},
+		hint: fmt.Sprintf("`talos partition move %s --partition %d --unpin` takes the pin back", m.Topic, m.Partition),
+	}
 }
 
 func arrived(p sdk.PartitionPlacement, to string) bool { return p.Owner == to && p.Next == "" }
@@ -121,8 +138,10 @@ func (c *carrier) some(ctx context.Context, moves []sdk.PlannedMove) error {
 			topics = append(topics, m.Topic)
 		}
 	}
-	if !c.keep {
-		c.pinned = pins
+	for _, pin := range pins {
+		if !c.keep && !c.own[partitionName{pin.Topic, pin.Partition}] {
+			c.pinned = append(c.pinned, pin)
+		}
 	}
 	if _, err := within(ctx, c.s, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.client.PinPartitions(ctx, pins...)
@@ -192,5 +211,11 @@ func (c *carrier) release(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
-	return c.client.PinPartitions(ctx, pins...)
+	if err := c.client.PinPartitions(ctx, pins...); err != nil {
+		return &hintedError{
+			error: fmt.Errorf("%d pins could not be taken back, from %s/%d on: %w", len(pins), pins[0].Topic, pins[0].Partition, err),
+			hint:  "`talos partition describe TOPIC` shows them, `talos partition move TOPIC --partition N --unpin` takes one back",
+		}
+	}
+	return nil
 }

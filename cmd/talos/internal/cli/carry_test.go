@@ -126,6 +126,22 @@ func TestCarrierKeepsPinsIfItShould(t *testing.T) {
 	})
 }
 
+// What an operator has pinned stays pinned, and is not moved elsewhere.
+func TestCarrierLeavesAnOperatorsPins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPinned(3)
+		p.topic.Partitions[1].Pin = "b"
+		c, _ := carrierOf(p)
+		require.NoError(t, c.carry(t.Context(), movesTo("b", 1, 2)))
+		require.Equal(t, "ab!b", p.owners())
+
+		c, _ = carrierOf(p)
+		err := c.carry(t.Context(), movesTo("a", 2, 1))
+		require.ErrorContains(t, err, "it is to go to a, and is pinned to b")
+		require.Equal(t, "ab!b", p.owners(), "nothing was moved")
+	})
+}
+
 func TestCarrierMovesSomeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPinned(100)
