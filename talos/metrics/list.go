@@ -208,7 +208,7 @@ var hdfs = []Description{
 	},
 	{
 		Name: "talos_hdfs_leftovers_closed_total", Type: Counter,
-		Help: "Those of them that this node had given up, and closed on the DataNodes that did not fail. The others took a lease recovery.",
+		Help: "Segments that this node had given up, and closed on the DataNodes that did not fail, without a lease recovery.",
 	},
 	{
 		Name: "talos_hdfs_read_failovers_total", Type: Counter, Labels: []string{"reason"},

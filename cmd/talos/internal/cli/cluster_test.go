@@ -150,7 +150,7 @@ node-2     2      0
 	plan.More = 5
 	out.Reset()
 	require.NoError(t, printPlan(&out, plan))
-	require.Contains(t, out.String(), "and 17 more (`talos rebalance plan -o json` shows all)\n")
+	require.Contains(t, out.String(), "and 17 more (`talos rebalance plan -o json` shows 52)\n")
 	require.Contains(t, out.String(), "57 partitions to move;")
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/talos-log/talos/sdk"
@@ -46,7 +47,11 @@ func printPlan(w io.Writer, plan sdk.MovePlan) error {
 		return err
 	}
 	if more := len(plan.Moves) - len(shown) + plan.More; more > 0 {
-		if _, err := fmt.Fprintf(w, "and %d more (`talos rebalance plan -o json` shows all)\n", more); err != nil {
+		shows := "all"
+		if plan.More > 0 {
+			shows = strconv.Itoa(len(plan.Moves))
+		}
+		if _, err := fmt.Fprintf(w, "and %d more (`talos rebalance plan -o json` shows %s)\n", more, shows); err != nil {
 			return err
 		}
 	}

@@ -54,7 +54,7 @@ func newPartitionDescribe(s *settings) *cobra.Command {
 				return &talos.Error{Kind: talos.UnknownPartition, Op: "cli.describe", Subject: fmt.Sprintf("%s/%d", name, partition)}
 			}
 			offsets, offsetsErr := client.Offsets(ctx, name)
-			lines := toPlacementJSON(found[0], offsets)
+			lines := toPlacementJSON(found[0], offsets, offsetsErr)
 			if partition != allPartitions {
 				lines = lines[partition : partition+1]
 			}
@@ -73,7 +73,7 @@ func newPartitionDescribe(s *settings) *cobra.Command {
 	return cmd
 }
 
-func toPlacementJSON(t sdk.TopicPlacement, offsets []sdk.PartitionOffsets) []placementJSON {
+func toPlacementJSON(t sdk.TopicPlacement, offsets []sdk.PartitionOffsets, offsetsErr error) []placementJSON {
 	lines := make([]placementJSON, 0, len(t.Partitions))
 	for i, p := range t.Partitions {
 		line := placementJSON{
@@ -81,6 +81,8 @@ func toPlacementJSON(t sdk.TopicPlacement, offsets []sdk.PartitionOffsets) []pla
 			Next: p.Next, SinceMS: millis(p.Since), Pin: p.Pin, HeldUntilMS: millis(p.HeldUntil), BytesPerSecond: p.BytesPerSecond,
 		}
 		switch {
+		case i >= len(offsets) && offsetsErr != nil:
+			line.Error = oneLine(describe(offsetsErr))
 		case i >= len(offsets):
 			line.Error = "not asked"
 		case offsets[i].Err != nil:

@@ -94,6 +94,8 @@ func (a *applying) run(ctx context.Context, cmd *cobra.Command, client *sdk.Clie
 	case err != nil:
 		say(cmd, "%d of %s done; go on with `%s`", c.carried, count(len(plan.Moves), "partition"), again)
 		return err
+	case plan.More > 0:
+		say(cmd, "%s where they should be, %d more are not; go on with `%s`", isCount(c.carried), plan.More, again)
 	case len(plan.Moves) > 0:
 		say(cmd, "%s where they should be", isCount(c.carried))
 	}
@@ -118,6 +120,7 @@ func (a *applying) plan(ctx context.Context, cmd *cobra.Command, client *sdk.Cli
 		defer file.Close() //nolint:errcheck // it was only read
 		in = file
 	}
+	now.More = 0
 	now.Moves, err = readMoves(in)
 	return now, err
 }

@@ -60,7 +60,7 @@ func newRebalanceStatus(s *settings) *cobra.Command {
 }
 
 func toRebalanceJSON(s sdk.ClusterStatus, plan sdk.MovePlan) rebalanceJSON {
-	j := rebalanceJSON{Moving: s.Moving, Misplaced: s.Misplaced, Planned: len(plan.Moves), Moves: []underWayJSON{}, Nodes: []nodeShareJSON{}}
+	j := rebalanceJSON{Moving: s.Moving, Misplaced: s.Misplaced, Planned: len(plan.Moves) + plan.More, Moves: []underWayJSON{}, Nodes: []nodeShareJSON{}}
 	for _, m := range s.Moves {
 		j.Moves = append(j.Moves, underWayJSON{Topic: string(m.Topic), Partition: m.Partition, From: m.From, To: m.To, SinceMS: millis(m.Since)})
 	}
@@ -92,7 +92,7 @@ func printRebalance(w io.Writer, s sdk.ClusterStatus, plan sdk.MovePlan) error {
 	}
 	words := "nothing moves, and every node has its share"
 	if s.Moving > 0 || len(plan.Moves) > 0 {
-		words = fmt.Sprintf("%s moving, %d still to begin (`talos rebalance plan` shows them)", isCount(s.Moving), len(plan.Moves))
+		words = fmt.Sprintf("%s moving, %d still to begin (`talos rebalance plan` shows them)", isCount(s.Moving), len(plan.Moves)+plan.More)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", words)
 	return err

@@ -144,6 +144,9 @@ func nodeRemarks(n sdk.NodeStatus, now time.Time) []remark {
 		add(busy, uncordon, "drains: %s to hand over", count(n.Owned, "partition"))
 	case n.Mark == sdk.MarkDrain && n.Registered:
 		add(well, "it can be stopped; "+uncordon, "is drained")
+	case n.Mark == sdk.MarkDrain && n.Owned > 0:
+		add(busy, "others take over within seconds; if it lasts, the scheduler's log says why",
+			"was draining, and is gone: %s left", count(n.Owned, "partition"))
 	case n.Mark == sdk.MarkDrain:
 		add(well, fmt.Sprintf("`talos node uncordon %s` forgets it, so that it gets partitions when it starts again", n.ID),
 			"is drained, and away")
