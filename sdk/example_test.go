@@ -266,7 +266,7 @@ func bill(ctx context.Context, client *sdk.Client) error {
 			break
 		}
 	}
-	return nil
+	return group.Commit(ctx) // the last one, too
 }
 
 // Exactly once into a store of one's own: each batch of records and the offset behind

@@ -138,8 +138,11 @@ func (g *Group) pollOnce(ctx context.Context) ([]Message, error) {
 	var first error
 	for _, r := range g.readers {
 		messages, err := r.consumer.decode()
-		if len(messages) > 0 && g.member.holds() {
-			return messages, nil
+		if len(messages) > 0 {
+			if !g.member.lapses() {
+				return messages, nil
+			}
+			return nil, nil // they are dropped, and read again by whoever has them
 		}
 		if err = g.passing(err); err != nil && first == nil {
 			first = err
@@ -183,7 +186,8 @@ func (g *Group) ended(ctx context.Context) error {
 }
 
 // Records yields records as Poll returns them, one at a time, as Consumer.Records
-// does. A record counts as processed when the loop comes back for the next one.
+// does. A record counts as processed when the loop comes back for the next one; the
+// one at which the loop is left does not, until the next call, or Commit.
 func (g *Group) Records(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -199,27 +203,28 @@ func (g *Group) Records(ctx context.Context) iter.Seq2[Message, error] {
 				next := g.pending[:1]
 				g.pending = g.pending[1:]
 				g.offsets.handOut(g.placed(next))
-				more := yield(next[0], nil)
-				g.member.polling()
-				g.offsets.processed()
 				g.member.polled()
+				more := yield(next[0], nil)
 				if !more {
 					return
 				}
+				g.offsets.processed()
+				g.member.polled() // it has come back
 			}
 		}
 	}
 }
 
-// Close says that all is processed that Poll has returned, unless commits are
-// manual, commits it, and leaves the group; another member has its partitions soon,
-// or, with an instance id, the next one of that. It returns when nothing of it runs
-// any more; its error says that something could not be committed, and is read again.
+// Close commits what is processed, and leaves the group; another member has its
+// partitions soon, or, with an instance id, the next one of that. What the last Poll
+// returned does not count: the application may have failed over it. Where it has
+// not, Commit comes first. Close returns when nothing of the member runs any more;
+// its error says that something could not be committed, and is read again.
 func (g *Group) Close(ctx context.Context) error {
 	var err error
 	g.closing.Do(func() {
 		if g.begun && g.ctx.Err() == nil {
-			err = g.offsets.settle(ctx, g.offsets.processed)
+			err = g.offsets.settle(ctx, func() {})
 			g.member.stop()
 			g.member.leave(ctx)
 		}

@@ -104,6 +104,20 @@ func (m *membership) holds() bool {
 	return !m.lost && time.Now().Before(m.deadline)
 }
 
+// lapses tells whether what is owned is no longer its own. If so it is lost, whatever
+// is heard later: what was read of it is dropped.
+func (m *membership) lapses() bool {
+	if m.holds() {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.lost {
+		m.loseLocked(&talos.Error{Kind: talos.Timeout, Op: "sdk.Group", Subject: m.group, Detail: "no heartbeat was answered for a session"})
+	}
+	return true
+}
+
 // waits tells whether Poll has something to do that should not wait.
 func (m *membership) waits() bool {
 	m.mu.Lock()

@@ -257,7 +257,8 @@ func TestManualCommitsAndHooks(t *testing.T) {
 }
 
 // An iterator's record is processed when the loop comes back: what was not yielded
-// is read again by the next member.
+// is read again by the next member, and so is the one at which the loop was left,
+// unless the application says that it is processed.
 func TestRecordsOfAGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := fake.StartT(t, fake.WithoutNetwork())
@@ -274,9 +275,12 @@ func TestRecordsOfAGroup(t *testing.T) {
 		second := r.join(sdk.GroupCommitEvery(time.Hour))
 		for m, err := range second.Records(t.Context()) {
 			require.NoError(t, err)
-			require.EqualValues(t, 6, m.Offset)
-			break
+			if m.Offset == 6 {
+				break
+			}
+			require.EqualValues(t, 5, m.Offset)
 		}
+		require.NoError(t, second.Commit(t.Context()))
 		require.NoError(t, second.Close(t.Context()))
 		third := r.join()
 		messages, err := third.Poll(t.Context())
