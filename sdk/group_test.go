@@ -2,8 +2,11 @@ package sdk_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/sdk/fake"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/talos/batch"
 )
 
 // groupRig is a cluster in memory with the topic logs.
@@ -334,4 +338,55 @@ func TestGroupOptionsAreChecked(t *testing.T) {
 	_, err = bad.Poll(t.Context())
 	require.ErrorIs(t, err, talos.InvalidGroupName)
 	require.NoError(t, bad.Close(t.Context()))
+}
+
+// A member that is cut off hands out nothing once its session is over, not even what
+// it has fetched already: another member reads that.
+func TestAMemberThatIsCutOffStopsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := fake.StartT(t, fake.WithoutNetwork())
+		r := newGroupRig(t, cluster, 1)
+		zipped, err := r.client.NewProducer(t.Context(), "logs", sdk.ProducerCodec(batch.Zstd))
+		require.NoError(t, err)
+		for range 10 {
+			_, err := zipped.SendSync(t.Context(), 0, talos.Record{Value: make([]byte, 10_000)})
+			require.NoError(t, err)
+		}
+		require.NoError(t, zipped.Close(t.Context()))
+
+		var cut atomic.Bool
+		var conns sync.Map
+		far, err := cluster.Dial(sdk.WithDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			if cut.Load() {
+				return nil, errors.New("no route to host")
+			}
+			conn, err := cluster.Connect(ctx, address)
+			conns.Store(conn, nil)
+			return conn, err
+		}))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, far.Close()) }()
+		lost := 0
+		member, err := far.NewGroup(t.Context(), "readers", []talos.TopicName{"logs"},
+			sdk.GroupReading(sdk.ConsumerPollBytes(20_000)), sdk.GroupOnLost(func(p []sdk.GroupPartition) { lost += len(p) }))
+		require.NoError(t, err)
+		messages, err := member.Poll(t.Context())
+		require.NoError(t, err)
+		require.Less(t, len(messages), 10, "more was fetched")
+
+		cut.Store(true)
+		conns.Range(func(conn, _ any) bool { return conn.(net.Conn).Close() == nil })
+		<-time.After(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = member.Poll(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 1, lost)
+
+		near := r.join()
+		got, err := near.Poll(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 0, got[0].Offset, "nothing was committed")
+		_ = member.Close(ctx) // it is out
+	})
 }

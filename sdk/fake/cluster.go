@@ -101,7 +101,7 @@ func (c *Cluster) Client() *sdk.Client { return c.client }
 // Dial returns another client, which ends with the cluster at the latest.
 func (c *Cluster) Dial(opts ...sdk.Option) (*sdk.Client, error) {
 	if c.cfg.inMemory {
-		opts = append([]sdk.Option{sdk.WithDialer(c.connect)}, opts...)
+		opts = append([]sdk.Option{sdk.WithDialer(c.Connect)}, opts...)
 	}
 	client, err := sdk.Dial(c.Address(), opts...)
 	if err != nil {

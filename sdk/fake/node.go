@@ -117,8 +117,9 @@ func (n *node) stop() error {
 	}
 }
 
-// connect is the clients' dialer where there is no network.
-func (c *Cluster) connect(ctx context.Context, address string) (net.Conn, error) {
+// Connect is the clients' dialer where there is no network. A dialer of a test's own
+// (sdk.WithDialer) may refuse, delay or cut what it returns.
+func (c *Cluster) Connect(ctx context.Context, address string) (net.Conn, error) {
 	for _, n := range c.nodes {
 		if n.address != address {
 			continue
