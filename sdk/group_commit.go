@@ -33,6 +33,8 @@ type groupOffsets struct {
 
 	mu            sync.Mutex // guards the fields below
 	handed, ready map[talos.PartitionID]progress
+	// flying is what the commit under way has sent.
+	flying map[talos.PartitionID]progress
 	// refusals counts the commits that were refused for good, refusal is the newest.
 	refusals int
 	refusal  error
@@ -80,13 +82,15 @@ func (o *groupOffsets) finish(some map[talos.PartitionID]progress) {
 	}
 }
 
-// forget drops what is known of partitions that are no longer the member's.
+// forget drops what is known of partitions that are no longer the member's. What of
+// them is on its way is not sent again: others may have gone further meanwhile.
 func (o *groupOffsets) forget(gone placedPartitions) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for p := range gone {
 		delete(o.handed, p)
 		delete(o.ready, p)
+		delete(o.flying, p)
 	}
 }
 
@@ -147,21 +151,14 @@ func (o *groupOffsets) flush(ctx context.Context) error {
 func (o *groupOffsets) commit(ctx context.Context) error {
 	o.committing.Lock()
 	defer o.committing.Unlock()
-	o.mu.Lock()
-	some := o.ready
-	o.ready = make(map[talos.PartitionID]progress)
-	o.mu.Unlock()
-	if len(some) == 0 {
+	// Who commits comes first: a member that joins anew meanwhile has forgotten what
+	// was ready, and must not commit it as its own.
+	request := &talosv1.CommitOffsetsRequest{Group: o.coordinator.group}
+	request.MemberId, request.MemberEpoch, request.Sequence = o.member.identity()
+	request.Offsets = o.takeOff()
+	if len(request.GetOffsets()) == 0 {
 		return nil
 	}
-	request := &talosv1.CommitOffsetsRequest{Group: o.coordinator.group}
-	for p, next := range some {
-		request.Offsets = append(request.Offsets, &talosv1.CommittedOffset{
-			TopicId: p.Topic[:], Topic: string(next.topic), Partition: p.Number, Offset: int64(next.offset),
-			Epoch: int32(o.coordinator.client.epochs.of(p.Topic, p.Number)),
-		})
-	}
-	request.MemberId, request.MemberEpoch, request.Sequence = o.member.identity()
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
 	err := o.coordinator.call(ctx, "sdk.Commit", func(ctx context.Context, p *peer) error {
@@ -172,7 +169,7 @@ func (o *groupOffsets) commit(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case talos.Retryable(err) || unreachable(kind):
-		o.putBack(some)
+		o.putBack()
 		return err
 	case kind == talos.UnknownMember, kind == talos.FencedMember:
 		o.member.lose(request.GetMemberId(), err)
@@ -184,11 +181,26 @@ func (o *groupOffsets) commit(ctx context.Context) error {
 	return err
 }
 
-// putBack makes what was not committed ready again, where nothing newer is.
-func (o *groupOffsets) putBack(some map[talos.PartitionID]progress) {
+// takeOff is what is ready, which flies from then on.
+func (o *groupOffsets) takeOff() []*talosv1.CommittedOffset {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for p, next := range some {
+	o.flying, o.ready = o.ready, make(map[talos.PartitionID]progress)
+	var all []*talosv1.CommittedOffset
+	for p, next := range o.flying {
+		all = append(all, &talosv1.CommittedOffset{
+			TopicId: p.Topic[:], Topic: string(next.topic), Partition: p.Number, Offset: int64(next.offset),
+			Epoch: int32(o.coordinator.client.epochs.of(p.Topic, p.Number)),
+		})
+	}
+	return all
+}
+
+// putBack makes what flew and was not committed ready again, where nothing newer is.
+func (o *groupOffsets) putBack() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for p, next := range o.flying {
 		if _, newer := o.ready[p]; !newer {
 			o.ready[p] = next
 		}

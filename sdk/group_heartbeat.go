@@ -59,14 +59,8 @@ func (m *membership) rest(ctx context.Context, wait time.Duration) {
 // beat sends one heartbeat and takes its answer. It returns how long to wait for
 // the next one, -1 if there is none.
 func (m *membership) beat(ctx context.Context, failures *int) time.Duration {
-	if m.hung() {
-		m.farewell(ctx, leavesForGood)
-		m.mu.Lock()
-		m.loseLocked(&talos.Error{
-			Kind: talos.FencedMember, Op: "sdk.Group", Subject: m.group,
-			Detail: fmt.Sprintf("the application has not called Poll for %v, and may hang", m.cfg.processing),
-		})
-		m.mu.Unlock()
+	if goodbye := m.hangUp(); goodbye != nil {
+		m.farewell(ctx, goodbye, leavesForGood)
 	}
 	request, id, ok := m.request()
 	if !ok {
@@ -107,11 +101,21 @@ func (m *membership) beat(ctx context.Context, failures *int) time.Duration {
 	return backoffAfter(*failures - 1)
 }
 
-// hung tells whether the application stays away for too long.
-func (m *membership) hung() bool {
+// hangUp makes a member lost whose application stays away for too long, and returns
+// what it said last; nil if it does not. It is lost before the coordinator hears of
+// it: an application that comes back meanwhile reads nothing that others get.
+func (m *membership) hangUp() *talosv1.HeartbeatRequest {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.epoch != 0 && !m.lost && !m.inPoll && time.Since(m.left) >= m.cfg.processing
+	if m.epoch == 0 || m.lost || m.inPoll || time.Since(m.left) < m.cfg.processing {
+		return nil
+	}
+	goodbye := m.stateLocked()
+	m.loseLocked(&talos.Error{
+		Kind: talos.FencedMember, Op: "sdk.Group", Subject: m.group,
+		Detail: fmt.Sprintf("the application has not called Poll for %v, and may hang", m.cfg.processing),
+	})
+	return goodbye
 }
 
 // request states all there is to say; false while the member is out and Poll does
@@ -126,13 +130,18 @@ func (m *membership) request() (*talosv1.HeartbeatRequest, string, bool) {
 	case <-m.nudge: // it is said now
 	default:
 	}
+	return m.stateLocked(), m.id, true
+}
+
+// stateLocked is all there is to say.
+func (m *membership) stateLocked() *talosv1.HeartbeatRequest {
 	m.sequence++
 	return &talosv1.HeartbeatRequest{
 		Group: m.group, MemberId: m.id, MemberEpoch: m.epoch, Sequence: m.sequence, InstanceId: m.cfg.instance,
 		Topics: m.cfg.topics, ClientId: m.cfg.client, Owned: m.owned.wire(),
 		SessionTimeoutMs: int32(m.cfg.session.Milliseconds()), RebalanceTimeoutMs: int32(m.cfg.processing.Milliseconds()),
 		MaxWaitMs: int32(m.interval.Milliseconds()),
-	}, m.id, true
+	}
 }
 
 // send waits for the answer, but no longer than until there is something newer to
@@ -225,19 +234,18 @@ func (m *membership) stop() {
 
 // leave says goodbye, if the member is one.
 func (m *membership) leave(ctx context.Context) {
-	if m.cfg.instance != "" {
-		m.farewell(ctx, comesBack)
-		return
+	request, _, ok := m.request()
+	switch {
+	case !ok || request.GetMemberEpoch() == 0:
+	case m.cfg.instance != "":
+		m.farewell(ctx, request, comesBack)
+	default:
+		m.farewell(ctx, request, leavesForGood)
 	}
-	m.farewell(ctx, leavesForGood)
 }
 
 // farewell is sent once: without it the session ends by itself.
-func (m *membership) farewell(ctx context.Context, how int32) {
-	request, _, ok := m.request()
-	if !ok || request.GetMemberEpoch() == 0 {
-		return
-	}
+func (m *membership) farewell(ctx context.Context, request *talosv1.HeartbeatRequest, how int32) {
 	request.MemberEpoch, request.MaxWaitMs = how, 0
 	ctx, cancel := context.WithTimeout(ctx, leaveTime)
 	defer cancel()
