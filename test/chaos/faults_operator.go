@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/talos-log/talos/sdk"
@@ -71,43 +72,46 @@ func move(w *World) happening {
 }
 
 // announcedRestart ends a node that is expected back, and starts it again: nobody
-// else may have its partitions.
+// else may have its partitions in between. (Once it is back they may move, as ever.)
 func announcedRestart(w *World) happening {
 	m, partitions := w.busiest()
 	marks := w.mark(partitions)
 	w.asks("a restart", func(ctx context.Context) error { return w.client.Restart(ctx, m.id, holdTime) })
 	m.Stop()
+	held := w.keptFor(m)
+	if len(held) == 0 && len(partitions) > 1 {
+		w.T.Errorf("%s gave its %d partitions away, though they are to be held for it", m.id, len(partitions))
+	}
 	w.pass(w.between(time.Millisecond, w.Config.Lease))
+	if left := w.keptFor(m); !slices.Equal(held, left) {
+		w.T.Errorf("partitions of %s went elsewhere while they were held for it: %v, and now %v", m.id, held, left)
+	}
 	m.launch()
 	return happening{
-		felt: func() string {
-			seen := said(m.id+" was restarted, as announced", marks.awaitRaised())
-			if left := w.elsewhere(m, partitions); left > 0 {
-				w.T.Errorf("%d partitions of %s went elsewhere while they were held for it", left, m.id)
-			}
-			return seen
-		},
+		felt: func() string { return said(m.id+" was restarted, as announced", marks.awaitRaised()) },
 		heal: func() { w.awaitUp(m) },
 	}
 }
 
-// elsewhere counts those of some partitions that another node owns now.
-func (w *World) elsewhere(m *member, partitions []int32) (others int) {
-	w.await("not all owners can be asked", func(ctx context.Context) bool {
-		owned := w.owned(ctx)
-		others = 0
-		known := 0
-		for id, all := range owned {
-			known += len(all)
-			for _, p := range all {
-				for _, mine := range partitions {
-					if p == mine && id != m.id {
-						others++
-					}
-				}
+// keptFor lists the partitions of a node that is away, as a node sees it that has
+// heard that it is: what it handed over before it went is not among them.
+func (w *World) keptFor(m *member) (kept []int32) {
+	w.T.Helper()
+	w.await(m.id+" does not go, or nobody tells", func(ctx context.Context) bool {
+		found, err := w.client.Placement(ctx, scene.Topic)
+		if err != nil {
+			return false
+		}
+		kept = nil
+		for _, p := range found[0].Partitions {
+			if p.Owner == m.id && p.Address != "" {
+				return false
+			}
+			if p.Owner == m.id {
+				kept = append(kept, p.Partition)
 			}
 		}
-		return known == int(w.Config.Partitions)
+		return true
 	})
-	return others
+	return kept
 }
