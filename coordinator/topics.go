@@ -12,6 +12,8 @@ type topicRef struct {
 	Name talos.TopicName `json:"name"`
 }
 
+func (r topicRef) validate() error { return r.Name.Validate() }
+
 // CreateTopic records a topic; TopicExists if the name is taken. The same call
 // again (same id) succeeds, so a caller may repeat it after MetaUnavailable.
 func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic) error {
@@ -180,7 +182,20 @@ func (m *Meta) AwaitTopic(ctx context.Context, id talos.TopicID) error {
 	if err != nil {
 		return fmt.Errorf("coordinator.AwaitTopic %s: %w", id, err)
 	}
-	return m.AwaitRevision(ctx, max(entries[0].Revision, entries[1].Revision))
+	newest := max(entries[0].Revision, entries[1].Revision)
+	if entries[0].Revision != 0 {
+		ref, err := decode(entries[0], topicRef.validate)
+		if err != nil {
+			return err
+		}
+		// It may have been altered since.
+		topic, err := m.load(ctx, topicKey(ref.Name))
+		if err != nil {
+			return fmt.Errorf("coordinator.AwaitTopic %s: %w", id, err)
+		}
+		newest = max(newest, topic.Revision)
+	}
+	return m.AwaitRevision(ctx, newest)
 }
 
 // Topics returns all topics, sorted by name.

@@ -104,6 +104,31 @@ func TestANodeThatHearsLateDeniesNothing(t *testing.T) {
 	})
 }
 
+// A node that can't ask, or is asked for too many names at once, does not deny.
+func TestANodeThatCanNotAskDeniesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		n := c.start(t, "n1")
+		ask := func() string {
+			nobody := talos.NewTopicID()
+			return n.fetch(t, nobody[:], 0, 0, 0).GetError().GetKind()
+		}
+		for range maxLooks + 1 {
+			require.Equal(t, string(talos.NotServing), ask())
+		}
+		<-time.After(lookLife)
+		c.away.Store(true)
+		nobody := talos.NewTopicID()
+		for range 2 {
+			require.Equal(t, string(talos.NotServing), n.fetch(t, nobody[:], 0, 0, 0).GetError().GetKind())
+			synctest.Wait()
+		}
+		c.away.Store(false)
+		<-time.After(lookLife)
+		require.Equal(t, string(talos.UnknownTopic), n.fetch(t, nobody[:], 0, 0, patience).GetError().GetKind())
+	})
+}
+
 // While a partition moves, batches wait for it, in order: where it was until that
 // node can tell where to, and where it goes until it is open.
 func TestBatchesWaitForAPartitionThatMoves(t *testing.T) {

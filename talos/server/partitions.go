@@ -196,7 +196,7 @@ func (p *partitions) mine(id talos.PartitionID) (talos.Topic, found) {
 
 // denied is the answer about what the node has not heard of.
 func (p *partitions) denied(id talos.PartitionID, err error) found {
-	if wait := p.unheard(id.Topic); wait != nil {
+	if wait, unsure := p.unheard(id.Topic); unsure {
 		return found{opening: wait, err: notServing(id, "this node has not heard of it, and looks it up")}
 	}
 	return found{err: err}

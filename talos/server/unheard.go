@@ -9,7 +9,7 @@ import (
 
 const (
 	// maxLooks bounds the topics that are looked up at once, or were a moment ago.
-	// Beyond it a node goes by what it has heard.
+	// Beyond it a node does not say whether a topic exists.
 	maxLooks = 64
 	// lookTime bounds one look, and lookLife is how long what it found is gone by: as
 	// long as those that waited for it take to ask again.
@@ -27,6 +27,7 @@ type looks map[talos.TopicID]*look
 type look struct {
 	over    chan struct{} // closed when the node has heard all that there was
 	at      time.Time     // when that was; zero before
+	err     error         // why it is not known
 	waiting []parkedCall  // what goes on then, in order; maxParked at most
 }
 
@@ -36,15 +37,15 @@ type parkedCall struct {
 	f  func(found)
 }
 
-// unheard returns what to wait for before the node may deny something of a topic;
-// nil if it may now.
-func (p *partitions) unheard(id talos.TopicID) <-chan struct{} {
+// unheard tells whether the node may not deny something of a topic now, and what to
+// wait for; nil if that is not known.
+func (p *partitions) unheard(id talos.TopicID) (wait <-chan struct{}, unsure bool) {
 	now := time.Now()
 	if l := p.looks[id]; l != nil && (l.at.IsZero() || now.Sub(l.at) < lookLife) {
 		if l.at.IsZero() {
-			return l.over
+			return l.over, true
 		}
-		return nil
+		return nil, l.err != nil
 	}
 	for id, l := range p.looks {
 		if !l.at.IsZero() && now.Sub(l.at) >= lookLife {
@@ -52,26 +53,27 @@ func (p *partitions) unheard(id talos.TopicID) <-chan struct{} {
 		}
 	}
 	if len(p.looks) >= maxLooks {
-		return nil
+		return nil, true
 	}
 	l := &look{over: make(chan struct{})}
 	p.looks[id] = l
 	p.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(p.ctx, lookTime)
 		defer cancel()
-		if err := p.meta.AwaitTopic(ctx, id); err != nil {
+		err := p.meta.AwaitTopic(ctx, id)
+		if err != nil {
 			p.logger.Debug("a topic could not be looked up", "topic", id.String(), "error", err)
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		l.at = time.Now()
+		l.at, l.err = time.Now(), err
 		for _, w := range l.waiting {
 			p.withLogLocked(w.id, w.f)
 		}
 		l.waiting = nil
 		close(l.over)
 	})
-	return l.over
+	return l.over, true
 }
 
 // parkUnheard makes f wait for the look at its topic that is under way, if there is
