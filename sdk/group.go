@@ -31,8 +31,10 @@ type Group struct {
 	cfg    groupConfig
 	limits talos.Limits
 
-	// The Poll side's own: readers by topic, and what they share.
-	readers  map[talos.TopicID]*groupReader
+	// polls is held by a Poll, and by Close, which waits for one.
+	polls sync.Mutex
+	// The Poll side's own: readers by topic, which share arrivals.
+	readers  map[talos.TopicID]*Consumer
 	arrivals chan func() error
 	pending  []Message // what Records has taken and not yielded
 	offsets  *groupOffsets
@@ -56,7 +58,7 @@ func (c *Client) NewGroup(ctx context.Context, group string, topics []talos.Topi
 		return nil, err
 	}
 	g := &Group{
-		client: c, name: group, cfg: cfg, readers: make(map[talos.TopicID]*groupReader), arrivals: make(chan func() error),
+		client: c, name: group, cfg: cfg, readers: make(map[talos.TopicID]*Consumer), arrivals: make(chan func() error),
 	}
 	err = patiently(ctx, "sdk.NewGroup", group, func() error {
 		node, err := c.ServerVersion(ctx)
@@ -93,9 +95,14 @@ func (g *Group) Poll(ctx context.Context) ([]Message, error) {
 
 // poll is Poll, but for the note of what the application was given.
 func (g *Group) poll(ctx context.Context) ([]Message, error) {
+	g.polls.Lock()
+	defer g.polls.Unlock()
 	if g.ctx.Err() != nil {
 		return nil, closedError("sdk.Poll")
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)()
 	g.begin()
 	defer g.member.polled()
 	g.offsets.processed()
@@ -114,18 +121,17 @@ func (g *Group) begin() {
 		return
 	}
 	g.begun = true
-	beating := g.member.runnable(g.ctx)
-	g.running.Go(func() { g.member.run(beating) })
+	g.running.Go(func() { g.member.run(g.ctx) })
 	g.running.Go(func() { g.offsets.run(g.ctx) })
 }
 
 // pollOnce takes what there is, or waits for something once.
 func (g *Group) pollOnce(ctx context.Context) ([]Message, error) {
-	if g.ctx.Err() != nil {
-		return nil, closedError("sdk.Poll")
-	}
 	changed := g.member.changed()
 	wait, err := g.reconcile(ctx)
+	if ctx.Err() != nil {
+		return nil, g.ended(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +143,7 @@ func (g *Group) pollOnce(ctx context.Context) ([]Message, error) {
 	now := time.Now()
 	var first error
 	for _, r := range g.readers {
-		messages, err := r.consumer.decode()
+		messages, err := r.decode()
 		if len(messages) > 0 {
 			if !g.member.lapses() {
 				return messages, nil
@@ -147,13 +153,10 @@ func (g *Group) pollOnce(ctx context.Context) ([]Message, error) {
 		if err = g.passing(err); err != nil && first == nil {
 			first = err
 		}
-		wait = min(wait, r.consumer.launch(now))
+		wait = min(wait, r.launch(now))
 	}
 	if first != nil {
 		return nil, first
-	}
-	if ctx.Err() != nil {
-		return nil, g.ended(ctx)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -164,8 +167,6 @@ func (g *Group) pollOnce(ctx context.Context) ([]Message, error) {
 	case <-timer.C:
 	case <-ctx.Done():
 		return nil, g.ended(ctx)
-	case <-g.ctx.Done():
-		return nil, closedError("sdk.Poll")
 	}
 	return nil, nil
 }
@@ -181,7 +182,11 @@ func (g *Group) passing(err error) error {
 	}
 }
 
+// ended says why a Poll ends: the member is closed, or the caller's time is up.
 func (g *Group) ended(ctx context.Context) error {
+	if g.ctx.Err() != nil {
+		return closedError("sdk.Poll")
+	}
 	return endError(ctx, "sdk.Poll", g.name, g.member.trouble())
 }
 
@@ -223,15 +228,16 @@ func (g *Group) Records(ctx context.Context) iter.Seq2[Message, error] {
 func (g *Group) Close(ctx context.Context) error {
 	var err error
 	g.closing.Do(func() {
-		if g.begun && g.ctx.Err() == nil {
+		g.end()
+		g.polls.Lock() // a Poll under way has ended
+		defer g.polls.Unlock()
+		g.running.Wait()
+		if g.begun && g.client.ctx.Err() == nil {
 			err = g.offsets.settle(ctx, func() {})
-			g.member.stop()
 			g.member.leave(ctx)
 		}
-		g.end()
-		g.running.Wait()
 		for _, r := range g.readers {
-			_ = r.consumer.Close() // it has no error
+			_ = r.Close() // it has no error
 		}
 	})
 	return err

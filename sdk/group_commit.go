@@ -168,8 +168,8 @@ func (o *groupOffsets) commit(ctx context.Context) error {
 	switch kind := talos.KindOf(err); {
 	case err == nil:
 		return nil
-	case talos.Retryable(err) || unreachable(kind):
-		o.putBack()
+	case talos.Retryable(err) || unreachable(kind) || ctx.Err() != nil:
+		o.putBack() // whether it was committed or not: it may be committed again
 		return err
 	case kind == talos.UnknownMember, kind == talos.FencedMember:
 		o.member.lose(request.GetMemberId(), err)

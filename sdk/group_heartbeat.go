@@ -20,20 +20,12 @@ const (
 type heartbeatAnswer struct {
 	answer *talosv1.HeartbeatResponse
 	err    error
-}
-
-// runnable is the context for run, which stop ends.
-func (m *membership) runnable(ctx context.Context) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.halt = cancel
-	return ctx
+	// outdated says that it was not waited for, and there is no answer.
+	outdated bool
 }
 
 // run sends heartbeats until ctx ends, or the group can't be joined.
 func (m *membership) run(ctx context.Context) {
-	defer close(m.stopped)
 	failures := 0
 	for ctx.Err() == nil {
 		switch wait := m.beat(ctx, &failures); {
@@ -79,7 +71,8 @@ func (m *membership) beat(ctx context.Context, failures *int) time.Duration {
 			return 0
 		}
 		return m.interval
-	case kind == talos.Canceled:
+	case got.outdated:
+		m.lapses()
 		return 0 // there is something newer to say
 	case kind == talos.UnknownMember, kind == talos.FencedMember:
 		m.lose(id, got.err)
@@ -94,9 +87,7 @@ func (m *membership) beat(ctx context.Context, failures *int) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lastErr = got.err
-	if m.epoch != 0 && !time.Now().Before(m.deadline) {
-		m.loseLocked(got.err)
-	}
+	m.lapseLocked(got.err)
 	*failures++
 	return backoffAfter(*failures - 1)
 }
@@ -156,7 +147,7 @@ func (m *membership) send(ctx context.Context, request *talosv1.HeartbeatRequest
 			answer, err = p.groups.Heartbeat(ctx, request)
 			return err
 		})
-		answers <- heartbeatAnswer{answer, err}
+		answers <- heartbeatAnswer{answer: answer, err: err}
 	}()
 	timer := time.NewTimer(m.patience())
 	defer timer.Stop()
@@ -168,10 +159,7 @@ func (m *membership) send(ctx context.Context, request *talosv1.HeartbeatRequest
 	}
 	cancel()
 	got := <-answers
-	if got.err != nil {
-		got.err = &talos.Error{Kind: talos.Canceled, Op: "sdk.Group", Subject: m.group, Cause: got.err}
-		m.expire()
-	}
+	got.outdated = got.err != nil
 	return got
 }
 
@@ -187,15 +175,6 @@ func (m *membership) patience() time.Duration {
 		wait = min(wait, time.Until(m.left.Add(m.cfg.processing)))
 	}
 	return max(wait, time.Millisecond)
-}
-
-// expire ends a membership that nobody has confirmed for a session.
-func (m *membership) expire() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.epoch != 0 && !m.lost && !time.Now().Before(m.deadline) {
-		m.loseLocked(&talos.Error{Kind: talos.Timeout, Op: "sdk.Group", Subject: m.group, Detail: "the group's coordinator was out of reach for a session"})
-	}
 }
 
 // take takes an answer to what the member of this id said, and tells whether it
@@ -221,15 +200,6 @@ func (m *membership) take(id string, sent time.Time, answer *talosv1.HeartbeatRe
 		m.noteLocked()
 	}
 	return news
-}
-
-// stop ends run, and waits for it.
-func (m *membership) stop() {
-	m.mu.Lock()
-	halt := m.halt
-	m.mu.Unlock()
-	halt()
-	<-m.stopped
 }
 
 // leave says goodbye, if the member is one.

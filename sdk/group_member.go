@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -37,9 +36,6 @@ type membership struct {
 	coordinator *coordinatorLink
 	// nudge tells run that there is something to say.
 	nudge chan struct{}
-	// halt ends run; stopped is closed then.
-	halt    context.CancelFunc
-	stopped chan struct{}
 
 	mu       sync.Mutex // guards the fields below
 	id       string
@@ -61,7 +57,7 @@ type membership struct {
 func newMembership(cfg groupConfig, group string, coordinator *coordinatorLink) *membership {
 	return &membership{
 		cfg: cfg, group: group, coordinator: coordinator, id: newMemberID(), interval: firstWait,
-		nudge: make(chan struct{}, 1), note: make(chan struct{}), stopped: make(chan struct{}), halt: func() {},
+		nudge: make(chan struct{}, 1), note: make(chan struct{}),
 	}
 }
 
@@ -97,25 +93,21 @@ func (m *membership) polled() {
 	m.inPoll, m.left = false, time.Now()
 }
 
-// holds tells whether what is owned is still its own.
-func (m *membership) holds() bool {
+// lapses tells whether what is owned is others' by now. If no heartbeat was answered
+// for a session it is lost, whatever is heard later: what was read of it is dropped.
+func (m *membership) lapses() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !m.lost && time.Now().Before(m.deadline)
+	m.lapseLocked(&talos.Error{
+		Kind: talos.Timeout, Op: "sdk.Group", Subject: m.group, Detail: "no heartbeat was answered for a session",
+	})
+	return m.lost
 }
 
-// lapses tells whether what is owned is no longer its own. If so it is lost, whatever
-// is heard later: what was read of it is dropped.
-func (m *membership) lapses() bool {
-	if m.holds() {
-		return false
+func (m *membership) lapseLocked(why error) {
+	if m.epoch != 0 && !m.lost && !time.Now().Before(m.deadline) {
+		m.loseLocked(why)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.lost {
-		m.loseLocked(&talos.Error{Kind: talos.Timeout, Op: "sdk.Group", Subject: m.group, Detail: "no heartbeat was answered for a session"})
-	}
-	return true
 }
 
 // waits tells whether Poll has something to do that should not wait.

@@ -10,20 +10,16 @@ import (
 	"github.com/talos-log/talos/talos"
 )
 
-// groupReader reads the partitions of one topic that the member owns.
-type groupReader struct {
-	consumer *Consumer
-}
-
 // reconcile makes what is read into what may be read: it drops what was lost, gives
 // up what goes, and takes what comes. It returns when to look again.
 func (g *Group) reconcile(ctx context.Context) (time.Duration, error) {
 	const idle = time.Minute
+	g.member.lapses()
 	s := g.member.standing()
 	switch {
 	case s.fatal != nil:
 		return 0, s.fatal
-	case s.lost || len(s.owned) > 0 && !g.member.holds():
+	case s.lost:
 		g.drop(s.owned)
 		return 0, nil
 	case maps.Equal(s.owned, s.assigned):
@@ -95,9 +91,9 @@ func (g *Group) stopReading(goes placedPartitions) {
 		if r == nil {
 			continue
 		}
-		r.consumer.removeSource(p.Number)
-		if len(r.consumer.sources) == 0 {
-			_ = r.consumer.Close() // it has no error
+		r.removeSource(p.Number)
+		if len(r.sources) == 0 {
+			_ = r.Close() // it has no error
 			delete(g.readers, p.Topic)
 		}
 	}
@@ -118,7 +114,7 @@ func (g *Group) stillRead(messages []Message) []Message {
 // place is the partition that a message came from.
 func (g *Group) place(m Message) (talos.PartitionID, bool) {
 	for id, r := range g.readers {
-		if r.consumer.topic.Name == m.Topic && r.consumer.source(m.Partition) != nil {
+		if r.topic.Name == m.Topic && r.source(m.Partition) != nil {
 			return talos.PartitionID{Topic: id, Number: m.Partition}, true
 		}
 	}
@@ -185,11 +181,11 @@ func (g *Group) startReading(
 	for p, topic := range comes {
 		r := g.readers[p.Topic]
 		if r == nil {
-			r = &groupReader{consumer: g.newReader(layouts[p.Topic].topic)}
+			r = g.newReader(layouts[p.Topic].topic)
 			g.readers[p.Topic] = r
 		}
 		o := offsets[p]
-		r.consumer.sources = append(r.consumer.sources, &source{
+		r.sources = append(r.sources, &source{
 			partition: p.Number, position: at[GroupPartition{topic, p.Number}], end: o.Range.End, epoch: o.Epoch,
 			address: layouts[p.Topic].owner(p.Number), damaged: -1,
 		})

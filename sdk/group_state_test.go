@@ -58,7 +58,7 @@ func TestAHungMemberIsLostBeforeItsFarewell(t *testing.T) {
 	goodbye := m.hangUp()
 	require.EqualValues(t, 3, goodbye.GetMemberEpoch())
 	require.Equal(t, m.id, goodbye.GetMemberId())
-	require.False(t, m.holds())
+	require.True(t, m.lapses())
 	require.True(t, m.waits())
 	require.Nil(t, m.hangUp(), "once")
 	_, _, ok := m.request()

@@ -325,6 +325,41 @@ func TestAnInstanceComesBack(t *testing.T) {
 	})
 }
 
+// Close may be called while another goroutine polls, also while that takes partitions
+// over: that Poll ends, and the member leaves.
+func TestAGroupIsClosedWhileItPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := fake.StartT(t, fake.WithoutNetwork())
+		r := newGroupRig(t, cluster, 4)
+		r.send(2, 4)
+		for range 20 {
+			taking := make(chan struct{})
+			g := r.join(sdk.GroupOnAssigned(func(ctx context.Context, _ map[sdk.GroupPartition]talos.Offset) error {
+				close(taking)
+				<-ctx.Done() // a hook that waits for something is not waited for
+				return nil
+			}))
+			var polling sync.WaitGroup
+			polling.Go(func() {
+				for {
+					if _, err := g.Poll(t.Context()); err != nil {
+						if !errors.Is(err, talos.Closed) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+			<-taking
+			require.NoError(t, g.Close(t.Context()))
+			polling.Wait()
+		}
+		d, err := r.client.DescribeGroup(t.Context(), "readers")
+		require.NoError(t, err)
+		require.Zero(t, d.Members, "each has said goodbye")
+	})
+}
+
 func TestGroupOptionsAreChecked(t *testing.T) {
 	cluster := fake.StartT(t, fake.WithoutNetwork())
 	_, err := cluster.Client().NewGroup(t.Context(), "readers", nil, sdk.GroupSessionTimeout(time.Millisecond),
