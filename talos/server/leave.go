@@ -30,11 +30,7 @@ func (n *Node) leave(ctx context.Context, t *term) error {
 
 // half ends when half of the time until the end of ctx is over.
 func half(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, time.Until(end)/2)
+	return context.WithTimeout(ctx, within(ctx)/2)
 }
 
 // alone tells whether nobody should take this node's partitions, and why not.
@@ -52,7 +48,7 @@ func (t *term) alone() (why string, alone bool) {
 	return "no other node could take them", true
 }
 
-// within is how long ctx lasts.
+// within is how long ctx lasts, which has an end.
 func within(ctx context.Context) time.Duration {
 	end, _ := ctx.Deadline()
 	return time.Until(end).Round(time.Millisecond)

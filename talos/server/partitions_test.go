@@ -208,6 +208,28 @@ func TestAPartitionThatWasDeposedIsOpenedAgain(t *testing.T) {
 	require.Equal(t, []string{"0 a", "1 b"}, n.all(t, topic.GetId(), 0))
 }
 
+// What can't be moved away in time is still closed in good order, however little
+// time there is.
+func TestHalfOfADrainIsForClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		n := c.start(t, "n1", func(cfg *Config) { cfg.Drain = 8 * time.Second })
+		topic := n.createTopic(t, "logs", 1)
+		n.producer(t).produce(topic, 0, newBatch(t, "a"))
+		c.noMoves.Store(true)
+		second := c.start(t, "n2")
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, n.stop())
+		require.Greater(t, time.Since(began), time.Second, "it has tried to move it")
+		listing, err := c.store.List(t.Context(), talos.PartitionID{Topic: idOf(t, topic)}.String())
+		require.NoError(t, err)
+		require.True(t, listing.Segments[0].Sealed)
+		c.noMoves.Store(false)
+		require.Eventually(t, func() bool { return second.shared(t, topic, "n2") }, time.Minute, time.Second)
+	})
+}
+
 // A node whose store hangs ends all the same.
 func TestHandingOverIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
