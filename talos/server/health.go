@@ -78,9 +78,10 @@ func (f *faults) stored() {
 
 // began learns that an append waits for its answer, and answered that it has one.
 func (f *faults) began(now time.Time) {
-	if f.waiting.Add(1) == 1 {
-		f.silent.Store(now.UnixNano())
+	if f.waiting.Load() == 0 {
+		f.silent.Store(now.UnixNano()) // first, so that no silence of before counts
 	}
+	f.waiting.Add(1)
 }
 
 func (f *faults) answered() {
