@@ -11,16 +11,10 @@ import (
 
 // Answer is what a member is told, after Settle; UnknownMember if it is out.
 func (s *State) Answer(groupName, id string) (*talosv1.HeartbeatResponse, error) {
-	var m *member
 	g := s.groups[groupName]
-	if g != nil {
-		m = g.members[id]
-	}
-	switch {
-	case m == nil || m.away:
-		return nil, refuse(talos.UnknownMember, groupName, id, "")
-	case m.fenced:
-		return nil, refuse(talos.FencedInstance, groupName, id, "its instance id is "+m.instance)
+	m, err := g.present(groupName, id)
+	if err != nil {
+		return nil, err
 	}
 	return &talosv1.HeartbeatResponse{
 		MemberEpoch: m.epoch, IntervalMs: millis(m.session / heartbeats),

@@ -45,6 +45,15 @@ func (s *State) Commit(now time.Time, r *talosv1.CommitOffsetsRequest) error {
 
 // mayUse returns the member that a request is of.
 func (s *State) mayUse(g *group, name, id string, epoch int32) (*member, error) {
+	m, err := g.present(name, id)
+	if err == nil && (epoch <= 0 || epoch > m.epoch) {
+		err = refuse(talos.FencedMember, name, id, fmt.Sprintf("its epoch is %d, the newest %d", epoch, m.epoch))
+	}
+	return m, err
+}
+
+// present returns a member that is one; the group may be nil.
+func (g *group) present(name, id string) (*member, error) {
 	var m *member
 	if g != nil {
 		m = g.members[id]
@@ -54,8 +63,6 @@ func (s *State) mayUse(g *group, name, id string, epoch int32) (*member, error) 
 		return nil, refuse(talos.UnknownMember, name, id, "")
 	case m.fenced:
 		return nil, refuse(talos.FencedInstance, name, id, "its instance id is "+m.instance)
-	case epoch <= 0 || epoch > m.epoch:
-		return nil, refuse(talos.FencedMember, name, id, fmt.Sprintf("its epoch is %d, the newest %d", epoch, m.epoch))
 	default:
 		return m, nil
 	}

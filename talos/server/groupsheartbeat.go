@@ -76,8 +76,11 @@ func (h *heartbeat) look(state *groups.State) {
 		h.answer = &talosv1.HeartbeatResponse{MemberEpoch: h.request.GetMemberEpoch()}
 		return
 	}
-	h.changed = h.at.waiters.wait(groups.MemberKey{Group: h.request.GetGroup(), Member: h.request.GetMemberId()})
 	h.answer, h.refused = state.Answer(h.request.GetGroup(), h.request.GetMemberId())
+	if h.refused == nil {
+		// Who is no member is woken by nothing, and would be kept for ever.
+		h.changed = h.at.waiters.wait(groups.MemberKey{Group: h.request.GetGroup(), Member: h.request.GetMemberId()})
+	}
 }
 
 // wait waits for something new. One heartbeat more than the node lets wait is
