@@ -43,6 +43,15 @@ func OpenReader(ctx context.Context, address string, topic talos.TopicName, h *h
 // Close frees what the reader holds. Nothing may run.
 func (r *Reader) Close() error { return errors.Join(r.consumer.Close(), r.client.Close()) }
 
+// ReadAll reads all there is of a topic with a reader of its own.
+func ReadAll(ctx context.Context, address string, topic talos.TopicName, h *history.History, name string) error {
+	reader, err := OpenReader(ctx, address, topic, h, name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(reader.ReadToEnd(ctx), reader.Close())
+}
+
 // ReadToEnd reads all that there was when the reader was opened.
 func (r *Reader) ReadToEnd(ctx context.Context) error {
 	ends := map[int32]talos.Offset{}

@@ -178,12 +178,9 @@ func (tr *traffic) finish() {
 	tr.unread()
 	require.NoError(tr.t, <-tr.follow)
 	require.NoError(tr.t, tr.reader.Close())
-	final, err := load.OpenReader(tr.t.Context(), tr.address, topicName, tr.history, "final")
-	require.NoError(tr.t, err)
 	ctx, cancel := context.WithTimeout(tr.t.Context(), patience)
 	defer cancel()
-	require.NoError(tr.t, final.ReadToEnd(ctx))
-	require.NoError(tr.t, final.Close())
+	require.NoError(tr.t, load.ReadAll(ctx, tr.address, topicName, tr.history, "final"))
 	anomalies := tr.history.Check("final")
 	require.Empty(tr.t, anomalies, history.Report(anomalies))
 }

@@ -232,11 +232,8 @@ func (s *Scene) CatchUp(f *Follower) {
 // Judge reads everything, and returns what is wrong with what everybody saw.
 func (s *Scene) Judge() []history.Anomaly {
 	s.T.Helper()
-	reader, err := load.OpenReader(s.T.Context(), s.address, Topic, s.History, final)
-	require.NoError(s.T, err)
 	ctx, cancel := context.WithTimeout(s.T.Context(), StepTimeout)
 	defer cancel()
-	require.NoError(s.T, reader.ReadToEnd(ctx))
-	require.NoError(s.T, reader.Close())
+	require.NoError(s.T, load.ReadAll(ctx, s.address, Topic, s.History, final))
 	return s.History.Check(final)
 }

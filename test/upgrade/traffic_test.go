@@ -68,12 +68,9 @@ func (tr *traffic) finish() {
 	require.NoError(tr.t, <-tr.followed)
 	require.NoError(tr.t, tr.reader.Close())
 
-	final, err := load.OpenReader(tr.t.Context(), tr.address, topic, tr.history, "final")
-	require.NoError(tr.t, err)
 	ctx, cancel := context.WithTimeout(tr.t.Context(), patience)
 	defer cancel()
-	require.NoError(tr.t, final.ReadToEnd(ctx))
-	require.NoError(tr.t, final.Close())
+	require.NoError(tr.t, load.ReadAll(ctx, tr.address, topic, tr.history, "final"))
 	anomalies := tr.history.Check("final")
 	require.Empty(tr.t, anomalies, history.Report(anomalies))
 	tr.t.Logf("%d records were acknowledged", tr.history.Acks())
