@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
-	"github.com/talos-log/talos/talos"
 )
 
 func newGroup(s *settings) *cobra.Command {
@@ -78,30 +77,4 @@ func newGroupDelete(s *settings) *cobra.Command {
 			})
 		},
 	}
-}
-
-// endsOf tells where the partitions of committed offsets begin and end now; those of
-// topics that are gone are not in it.
-func endsOf(ctx context.Context, client *sdk.Client, offsets []sdk.GroupOffset) (map[sdk.GroupPartition]sdk.PartitionOffsets, error) {
-	ends := make(map[sdk.GroupPartition]sdk.PartitionOffsets)
-	asked := make(map[talos.TopicName]bool)
-	for _, o := range offsets {
-		if asked[o.Topic] {
-			continue
-		}
-		asked[o.Topic] = true
-		found, err := client.Offsets(ctx, o.Topic)
-		if talos.KindOf(err) == talos.UnknownTopic {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range found {
-			if p.Err == nil {
-				ends[sdk.GroupPartition{Topic: o.Topic, Partition: p.Partition}] = p
-			}
-		}
-	}
-	return ends, nil
 }

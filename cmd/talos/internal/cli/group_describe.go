@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
+	"github.com/talos-log/talos/talos"
 )
 
 // groupDescriptionJSON is what group describe -o json prints.
@@ -18,9 +22,9 @@ type groupDescriptionJSON struct {
 	Epoch       int32                `json:"epoch" doc:"grows with each change of who should read what"`
 	Coordinator string               `json:"coordinator" doc:"the id of the node that coordinates it now"`
 	Address     string               `json:"address" doc:"host:port of that node"`
-	Lag         int64                `json:"lag" doc:"records behind the committed offsets, in all"`
+	Lag         int64                `json:"lag" doc:"the sum over partitions"`
 	MemberList  []groupMemberJSON    `json:"member_list" doc:"the members, sorted by id"`
-	Partitions  []groupPartitionJSON `json:"partitions" doc:"partitions with a committed offset or a reader, sorted"`
+	Partitions  []groupPartitionJSON `json:"partitions" doc:"all of each topic that has a committed offset or a reader, sorted"`
 }
 
 type groupMemberJSON struct {
@@ -60,7 +64,7 @@ members have committed.`,
 			if err != nil {
 				return err
 			}
-			ends, err := endsOf(ctx, client, withReaders(d))
+			ends, err := offsetsOf(ctx, client, topicsOf(d))
 			if err != nil {
 				return err
 			}
@@ -74,23 +78,58 @@ members have committed.`,
 	return cmd
 }
 
-// withReaders are the committed offsets, and -1 for partitions that are read and
-// have none.
-func withReaders(d sdk.GroupDescription) []sdk.GroupOffset {
-	all := d.Offsets
-	known := make(map[sdk.GroupPartition]bool)
-	for _, o := range all {
-		known[o.GroupPartition] = true
+// topicsOf are those that a group has committed offsets of, or reads.
+func topicsOf(d sdk.GroupDescription) []talos.TopicName {
+	var topics []talos.TopicName
+	for _, o := range d.Offsets {
+		topics = append(topics, o.Topic)
 	}
 	for _, m := range d.MemberList {
 		for _, p := range m.Assigned {
-			if !known[p] {
-				known[p] = true
-				all = append(all, sdk.GroupOffset{GroupPartition: p, Offset: -1})
+			topics = append(topics, p.Topic)
+		}
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
+// offsetsOf asks for the partitions of topics; those of topics that are gone, or that
+// can't be asked, are not in it.
+func offsetsOf(ctx context.Context, client *sdk.Client, topics []talos.TopicName) (map[sdk.GroupPartition]sdk.PartitionOffsets, error) {
+	all := make(map[sdk.GroupPartition]sdk.PartitionOffsets)
+	for _, topic := range topics {
+		found, err := client.Offsets(ctx, topic)
+		if err != nil && talos.KindOf(err) != talos.UnknownTopic {
+			return nil, err
+		}
+		for _, p := range found {
+			if p.Err == nil {
+				all[sdk.GroupPartition{Topic: topic, Partition: p.Partition}] = p
 			}
 		}
 	}
-	return all
+	return all, nil
+}
+
+// everyPartition are the committed offsets, and -1 for partitions that have none but
+// are read, or will be: they belong to a topic that is.
+func everyPartition(d sdk.GroupDescription, ends map[sdk.GroupPartition]sdk.PartitionOffsets) []sdk.GroupOffset {
+	all := make(map[sdk.GroupPartition]sdk.GroupOffset)
+	none := func(p sdk.GroupPartition) { all[p] = sdk.GroupOffset{GroupPartition: p, Offset: -1} }
+	for p := range ends {
+		none(p)
+	}
+	for _, m := range d.MemberList {
+		for _, p := range m.Assigned {
+			none(p)
+		}
+	}
+	for _, o := range d.Offsets {
+		all[o.GroupPartition] = o
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b sdk.GroupOffset) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
 }
 
 func describeGroup(d sdk.GroupDescription, ends map[sdk.GroupPartition]sdk.PartitionOffsets) groupDescriptionJSON {
@@ -108,7 +147,7 @@ func describeGroup(d sdk.GroupDescription, ends map[sdk.GroupPartition]sdk.Parti
 			Heard: m.Heard.UTC().Format(time.RFC3339), Away: m.Away,
 		})
 	}
-	for _, o := range withReaders(d) {
+	for _, o := range everyPartition(d, ends) {
 		p := groupPartitionJSON{
 			Topic: string(o.Topic), Partition: o.Partition, Committed: int64(o.Offset), End: -1, Lag: -1,
 			Member: reader[o.GroupPartition], Metadata: o.Metadata,
