@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 )
@@ -27,7 +28,7 @@ type catchUp struct {
 }
 
 // openCatchUp fills the topic if it is our own.
-func openCatchUp(ctx context.Context, cfg Config, topic talos.Topic, fill *payload) (*catchUp, error) {
+func openCatchUp(ctx context.Context, cfg Config, topic talos.Topic, fill *loadgen.Payload) (*catchUp, error) {
 	if cfg.Topic != "" {
 		return &catchUp{cfg: cfg, topic: topic, limit: cfg.Count}, nil
 	}
@@ -41,13 +42,13 @@ func openCatchUp(ctx context.Context, cfg Config, topic talos.Topic, fill *paylo
 	}
 	samples, err := f.leg(ctx, 0)
 	if err == nil {
-		err = samples[0].err
+		err = samples[0].Err
 	}
 	return &catchUp{cfg: cfg, topic: topic}, errors.Join(err, f.close())
 }
 
 // leg implements workload.
-func (c *catchUp) leg(ctx context.Context, duration time.Duration) (samples []sample, err error) {
+func (c *catchUp) leg(ctx context.Context, duration time.Duration) (samples []loadgen.Sample, err error) {
 	var opened closers
 	defer func() { err = errors.Join(err, opened.close()) }()
 	consumers, err := openConsumers(ctx, c.cfg, c.topic, sdk.Earliest, &opened)
@@ -72,11 +73,11 @@ func (c *catchUp) leg(ctx context.Context, duration time.Duration) (samples []sa
 		return nil, ctx.Err()
 	}
 	s := all.sample
-	s.name = consumeName
+	s.Name = loadgen.Consumed
 	if !all.last.IsZero() {
-		s.elapsed = all.last.Sub(start)
+		s.Elapsed = all.last.Sub(start)
 	}
-	return []sample{s}, nil
+	return []loadgen.Sample{s}, nil
 }
 
 func (c *catchUp) close() error { return nil }
@@ -87,7 +88,7 @@ type readings struct {
 	full  func() // called when limit is reached
 
 	mu     sync.Mutex // guards the fields below
-	sample sample
+	sample loadgen.Sample
 	last   time.Time
 }
 
@@ -120,9 +121,9 @@ func (r *readings) add(messages []sdk.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = now
-	r.sample.records += int64(len(messages))
-	r.sample.bytes += size
-	if r.limit > 0 && r.sample.records >= r.limit {
+	r.sample.Records += int64(len(messages))
+	r.sample.Bytes += size
+	if r.limit > 0 && r.sample.Records >= r.limit {
 		r.full()
 	}
 }
@@ -135,9 +136,9 @@ func (r *readings) failed(c *sdk.Consumer, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sample.failed += missing
-	if r.sample.err == nil {
-		r.sample.err = err
+	r.sample.Failed += missing
+	if r.sample.Err == nil {
+		r.sample.Err = err
 	}
 }
 

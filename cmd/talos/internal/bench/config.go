@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -102,7 +103,7 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	check(c.Size >= stampSize && c.Size <= talos.DefaultRecordBytes, "size: %d, want %d to %d", c.Size, stampSize, talos.DefaultRecordBytes)
+	check(c.Size >= loadgen.StampBytes && c.Size <= talos.DefaultRecordBytes, "size: %d, want %d to %d", c.Size, loadgen.StampBytes, talos.DefaultRecordBytes)
 	check(c.Partitions >= 1 && c.Partitions <= maxPartitions, "partitions: %d, want 1 to %d", c.Partitions, maxPartitions)
 	check(c.Producers >= 1 && c.Producers <= maxProducers, "producers: %d, want 1 to %d", c.Producers, maxProducers)
 	check(!c.Workload.reads() || c.Consumers >= 1 && c.Consumers <= maxPartitions, "consumers: %d, want 1 to %d", c.Consumers, maxPartitions)
@@ -152,6 +153,6 @@ func (c Config) window() int {
 }
 
 // schedule is that of a leg of this duration (0: no limit) that starts now.
-func (c Config) schedule(start time.Time, duration time.Duration) schedule {
-	return schedule{start: start, rate: c.Rate, duration: duration, records: c.records()}
+func (c Config) schedule(start time.Time, duration time.Duration) loadgen.Schedule {
+	return loadgen.Schedule{Start: start, Rate: c.Rate, Duration: duration, Records: c.records()}
 }

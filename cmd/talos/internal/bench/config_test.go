@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/talos"
 	"pgregory.net/rapid"
 )
@@ -50,31 +51,11 @@ func TestLegsShareTheBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := valid()
 		c.MaxBytes = rapid.Int64Range(1, 1<<40).Draw(t, "max bytes")
-		c.Size = rapid.IntRange(stampSize, 1<<20).Draw(t, "size")
+		c.Size = rapid.IntRange(loadgen.StampBytes, 1<<20).Draw(t, "size")
 		c.Rounds = rapid.IntRange(1, 100).Draw(t, "rounds")
 		c.Count = rapid.Int64Range(0, 1<<40).Draw(t, "count")
 		require.LessOrEqual(t, int64(c.legs())*c.records()*int64(c.Size), c.MaxBytes)
 		c.Workload = CatchUp
 		require.LessOrEqual(t, c.records()*int64(c.Size), c.MaxBytes, "it writes once")
-	})
-}
-
-func TestPartitionsAreShared(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		partitions := rapid.Int32Range(1, 100).Draw(t, "partitions")
-		of := rapid.IntRange(1, 100).Draw(t, "of")
-		owners := map[int32]int{}
-		for number := range of {
-			own := share(partitions, number, of)
-			require.NotEmpty(t, own)
-			for _, p := range own {
-				require.Less(t, p, partitions)
-				owners[p]++
-			}
-		}
-		require.Len(t, owners, int(partitions), "each has an owner")
-		for _, n := range owners {
-			require.LessOrEqual(t, n, (of+int(partitions)-1)/int(partitions), "one only, unless there are more than partitions")
-		}
 	})
 }

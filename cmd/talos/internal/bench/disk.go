@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+
+	"github.com/talos-log/talos/internal/loadgen"
 )
 
 // disk appends a record to a file and syncs it, as a log has to that acknowledges
@@ -11,11 +13,11 @@ import (
 type disk struct {
 	folder string
 	value  []byte
-	fill   *payload
+	fill   *loadgen.Payload
 	file   *os.File // nil between legs
 }
 
-func newDisk(folder string, size int, fill *payload) *disk {
+func newDisk(folder string, size int, fill *loadgen.Payload) *disk {
 	return &disk{folder: folder, value: make([]byte, size), fill: fill}
 }
 
@@ -27,7 +29,7 @@ func (d *disk) begin() (err error) {
 }
 
 func (d *disk) do(_ context.Context, n int64) (int64, error) {
-	d.fill.fill(d.value, n)
+	d.fill.Fill(d.value, n)
 	if _, err := d.file.Write(d.value); err != nil {
 		return 0, err
 	}

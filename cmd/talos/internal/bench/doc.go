@@ -9,12 +9,8 @@
 // A and B are the same thing. How far their results are apart is the spread: a
 // difference between two systems that is not well above it means nothing.
 //
-// Open loop: record i of a leg is due at start + i/rate, whatever became of those
-// before, and its latency counts from then. A node that stalls for a second so
-// shows a second, in all records that were due meanwhile, and not in one alone
-// (no coordinated omission). Closed loop: each producer keeps so many records in
-// flight, and sends the next one when one is acknowledged; latency counts from
-// Send, and says what a load of that depth sees.
+// What load is, in an open and in a closed loop, and how latency counts, is in
+// internal/loadgen.
 //
 // The files: run.go has the order of the legs, fleet.go and catchup.go the
 // workloads, disk.go and roundtrip.go the yardsticks, report.go and

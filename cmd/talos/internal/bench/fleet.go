@@ -3,62 +3,77 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"sync"
 	"time"
 
+	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 )
+
+// slotOverhead is what a record in flight costs the SDK's buffer beyond its
+// value, at most, in bytes.
+const slotOverhead = 512
 
 // workload is what legs are made of.
 type workload interface {
 	// leg runs it once, for at most duration (0: no limit). An error is for what
 	// prevents measuring; records that failed are part of the samples.
-	leg(ctx context.Context, duration time.Duration) ([]sample, error)
+	leg(ctx context.Context, duration time.Duration) ([]loadgen.Sample, error)
 	close() error
 }
 
-// fleet is producers, and consumers at the tail. They live through all legs, so
-// that none of these measures how connections are opened.
+// fleet is the SDK's producers, and consumers at the tail.
 type fleet struct {
-	cfg       Config
-	closers   closers
-	producers []*producer
-	tails     []*tail
-	mark      stamp // of the leg that runs
+	cfg     Config
+	closers closers
+	load    *loadgen.Fleet
 }
 
 // openFleet opens connections, consumers before producers.
-func openFleet(ctx context.Context, cfg Config, topic talos.Topic, fill *payload) (*fleet, error) {
-	f := &fleet{cfg: cfg, mark: stamp{run: rand.Uint32()}}
-	if err := f.open(ctx, topic, fill, time.Now()); err != nil {
+func openFleet(ctx context.Context, cfg Config, topic talos.Topic, fill *loadgen.Payload) (*fleet, error) {
+	f := &fleet{cfg: cfg, load: loadgen.NewFleet(cfg.Size, cfg.Timeout, fill)}
+	if err := f.open(ctx, topic); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
-func (f *fleet) open(ctx context.Context, topic talos.Topic, fill *payload, epoch time.Time) error {
+func (f *fleet) open(ctx context.Context, topic talos.Topic) error {
 	if f.cfg.Workload.reads() {
 		consumers, err := openConsumers(ctx, f.cfg, topic, sdk.Latest, &f.closers)
 		if err != nil {
 			return err
 		}
 		for _, c := range consumers {
-			f.tails = append(f.tails, &tail{sdk: c, epoch: epoch})
+			f.load.AddTail(receiver{c})
 		}
 	}
-	window := f.cfg.window()
 	for number := range f.cfg.Producers {
 		p, err := openProducer(ctx, f.cfg, topic.Name, &f.closers)
 		if err != nil {
 			return err
 		}
-		own := share(topic.Partitions, number, f.cfg.Producers)
-		f.producers = append(f.producers, newProducer(p, own, f.cfg.Size, window, fill, epoch))
+		f.load.AddProducer(sender{p}, loadgen.Share(topic.Partitions, number, f.cfg.Producers), f.cfg.window())
 	}
 	return nil
+}
+
+// sender is the SDK's producer as one of the fleet.
+type sender struct{ *sdk.Producer }
+
+func (s sender) Send(ctx context.Context, partition int32, value []byte, done func(error)) error {
+	return s.Producer.Send(ctx, partition, talos.Record{Value: value}, func(_ sdk.Delivery, err error) { done(err) })
+}
+
+// receiver is the SDK's consumer as one of the fleet.
+type receiver struct{ *sdk.Consumer }
+
+func (r receiver) Receive(ctx context.Context, each func([]byte)) error {
+	messages, err := r.Poll(ctx)
+	for i := range messages {
+		each(messages[i].Value)
+	}
+	return err
 }
 
 // openProducer opens a producer with a connection of its own. Its buffer never
@@ -95,7 +110,7 @@ func openConsumers(ctx context.Context, cfg Config, topic talos.Topic, start sdk
 		}
 		c, err := client.NewConsumer(
 			ctx, topic.Name, sdk.ConsumerStart(start),
-			sdk.ConsumerPartitions(share(topic.Partitions, number, count)...), sdk.ConsumerPollBytes(pollBytes),
+			sdk.ConsumerPartitions(loadgen.Share(topic.Partitions, number, count)...), sdk.ConsumerPollBytes(pollBytes),
 		)
 		if err != nil {
 			return nil, err
@@ -106,100 +121,9 @@ func openConsumers(ctx context.Context, cfg Config, topic talos.Topic, start sdk
 	return all, nil
 }
 
-// share is which of the partitions belong to one of so many: each to one of them;
-// or, if they are more than the partitions, one to each.
-func share(partitions int32, number, of int) []int32 {
-	if of > int(partitions) {
-		return []int32{int32(number) % partitions}
-	}
-	var own []int32
-	for p := int32(number); p < partitions; p += int32(of) {
-		own = append(own, p)
-	}
-	return own
-}
-
 // leg implements workload. A record that fails ends it.
-func (f *fleet) leg(ctx context.Context, duration time.Duration) ([]sample, error) {
-	f.mark.leg++
-	arrived := newArrivals()
-	receiving, stopReceiving := context.WithCancel(ctx)
-	defer stopReceiving()
-	var tails sync.WaitGroup
-	received := make([]*latencies, len(f.tails))
-	for i, t := range f.tails {
-		tails.Go(func() { received[i] = t.run(receiving, f.mark, arrived) })
-	}
-
-	start := time.Now()
-	produced := f.produce(ctx, start, duration)
-	if len(f.tails) == 0 {
-		return []sample{produced}, ctx.Err()
-	}
-	arrived.expect(produced.records)
-	await(ctx, arrived, f.cfg.Timeout)
-	stopReceiving()
-	tails.Wait()
-	return []sample{produced, f.consumed(arrived, received, produced.records, start)}, ctx.Err()
-}
-
-// produce runs the producers until each of their records has its answer.
-func (f *fleet) produce(ctx context.Context, start time.Time, duration time.Duration) sample {
-	sending, stop := context.WithCancel(ctx)
-	defer stop()
-	p := &pace{schedule: f.cfg.schedule(start, duration)}
-	var running sync.WaitGroup
-	results := make([]sample, len(f.producers))
-	for i, one := range f.producers {
-		running.Go(func() { results[i] = one.run(sending, p, f.mark, stop) })
-	}
-	running.Wait()
-	all := sample{name: produceName}
-	elapsed := time.Duration(0)
-	sent := int64(0)
-	for i, r := range results {
-		elapsed = max(elapsed, r.elapsed)
-		all.add(r)
-		sent += f.producers[i].sent
-	}
-	all.elapsed = elapsed
-	if all.failed == 0 {
-		all.unsent = p.unsent(sent)
-	}
-	return all
-}
-
-// consumed is the sample of the consumers; those of wanted that did not come
-// failed.
-func (f *fleet) consumed(arrived *arrivals, received []*latencies, wanted int64, start time.Time) sample {
-	n, last, err := arrived.count()
-	s := sample{
-		name: consumeName, records: n, bytes: n * int64(f.cfg.Size), failed: max(0, wanted-n),
-		latencies: newLatencies(), err: err,
-	}
-	if !last.IsZero() {
-		s.elapsed = last.Sub(start)
-	}
-	for _, l := range received {
-		s.latencies.add(l)
-	}
-	if s.failed > 0 && err == nil {
-		s.err = &talos.Error{
-			Kind: talos.Timeout, Op: "bench",
-			Detail: fmt.Sprintf("acknowledged, and not received within %v", f.cfg.Timeout),
-		}
-	}
-	return s
-}
-
-// await waits until all records came, the timeout is over, or ctx ends.
-func await(ctx context.Context, a *arrivals, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	select {
-	case <-a.complete:
-	case <-ctx.Done():
-	}
+func (f *fleet) leg(ctx context.Context, duration time.Duration) ([]loadgen.Sample, error) {
+	return f.load.Leg(ctx, f.cfg.schedule(time.Now(), duration))
 }
 
 func (f *fleet) close() error { return f.closers.close() }

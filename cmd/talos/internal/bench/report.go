@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/talos-log/talos/internal/loadgen"
 )
 
 // Report is what a bench found. Its fields are the contract of `-o json`.
@@ -76,9 +78,9 @@ func (r *Report) fill(legs []leg, subjects []string) error {
 		result := toResult(s)
 		result.SpreadPercent = percent(spread(a.value(rateMeasures()[0], name), b.value(rateMeasures()[0], name)))
 		r.Results = append(r.Results, result)
-		failed += s.failed
+		failed += s.Failed
 		if first == nil {
-			first = s.err
+			first = s.Err
 		}
 	}
 	for _, l := range legs {
@@ -122,23 +124,23 @@ func ratios(all, a, b totals, subjects []string) []Ratio {
 	return found
 }
 
-func toResult(s *sample) Result {
+func toResult(s *loadgen.Sample) Result {
 	return Result{
-		Name: s.name, Records: s.records, Failed: s.failed, Unsent: s.unsent,
-		Seconds:          rounded(s.elapsed.Seconds()),
-		RecordsPerSecond: rounded(s.recordsPerSecond()),
-		MiBPerSecond:     rounded(s.bytesPerSecond() / (1 << 20)),
-		Latency:          toLatency(s.latencies),
-		Late:             toLatency(s.late),
+		Name: s.Name, Records: s.Records, Failed: s.Failed, Unsent: s.Unsent,
+		Seconds:          rounded(s.Elapsed.Seconds()),
+		RecordsPerSecond: rounded(s.RecordsPerSecond()),
+		MiBPerSecond:     rounded(s.BytesPerSecond() / (1 << 20)),
+		Latency:          toLatency(s.Latencies),
+		Late:             toLatency(s.Late),
 	}
 }
 
 // toLatency returns nil if nothing was measured.
-func toLatency(l *latencies) *Latency {
-	if l == nil || l.count() == 0 {
+func toLatency(l *loadgen.Latencies) *Latency {
+	if l == nil || l.Count() == 0 {
 		return nil
 	}
-	us := func(q float64) float64 { return rounded(float64(l.quantile(q)) / float64(time.Microsecond)) }
+	us := func(q float64) float64 { return rounded(float64(l.Quantile(q)) / float64(time.Microsecond)) }
 	return &Latency{P50: us(0.5), P90: us(0.9), P99: us(0.99), P999: us(0.999), Max: us(1)}
 }
 

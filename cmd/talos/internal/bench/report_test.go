@@ -7,14 +7,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/talos-log/talos/internal/loadgen"
 )
 
 // twoLegs took 2 ms (A) and 3 ms (B) for a record, on a disk that took 1 ms.
 func twoLegs() []leg {
 	one := func(half string, d time.Duration) leg {
-		return leg{1, half, []sample{
-			{name: produceName, records: 1, bytes: 1 << 20, elapsed: d, latencies: took(d)},
-			{name: diskName, records: 1, bytes: 1 << 20, elapsed: time.Millisecond, latencies: took(time.Millisecond)},
+		return leg{1, half, []loadgen.Sample{
+			{Name: loadgen.Produced, Records: 1, Bytes: 1 << 20, Elapsed: d, Latencies: took(d)},
+			{Name: diskName, Records: 1, Bytes: 1 << 20, Elapsed: time.Millisecond, Latencies: took(time.Millisecond)},
 		}}
 	}
 	return []leg{one(halfA, 2*time.Millisecond), one(halfB, 3*time.Millisecond)}
@@ -22,7 +24,7 @@ func twoLegs() []leg {
 
 func TestReportPutsTheSpreadBesideEachFigure(t *testing.T) {
 	var r Report
-	require.NoError(t, r.fill(twoLegs(), []string{produceName}))
+	require.NoError(t, r.fill(twoLegs(), []string{loadgen.Produced}))
 
 	produce := r.Results[0]
 	require.EqualValues(t, 2, produce.Records)
@@ -41,7 +43,7 @@ func TestReportPutsTheSpreadBesideEachFigure(t *testing.T) {
 
 func TestReportWithoutTheOtherHalfHasNoSpread(t *testing.T) {
 	var r Report
-	require.NoError(t, r.fill(twoLegs()[:1], []string{produceName}))
+	require.NoError(t, r.fill(twoLegs()[:1], []string{loadgen.Produced}))
 	require.Nil(t, r.Results[0].SpreadPercent)
 	require.Len(t, r.Ratios, 4)
 	require.Nil(t, r.Ratios[0].SpreadPercent)
@@ -50,9 +52,9 @@ func TestReportWithoutTheOtherHalfHasNoSpread(t *testing.T) {
 func TestReportTellsOfFailures(t *testing.T) {
 	first := errors.New("broken")
 	legs := twoLegs()
-	legs[1].samples[0].failed, legs[1].samples[0].err = 3, first
+	legs[1].samples[0].Failed, legs[1].samples[0].Err = 3, first
 	var r Report
-	err := r.fill(legs, []string{produceName})
+	err := r.fill(legs, []string{loadgen.Produced})
 	require.ErrorIs(t, err, first)
 	require.EqualError(t, err, "records failed: 3, the first: broken")
 	require.EqualValues(t, 3, r.Results[0].Failed)
@@ -61,8 +63,8 @@ func TestReportTellsOfFailures(t *testing.T) {
 // Whatever is missing, the report is JSON with arrays in it.
 func TestEmptyReportIsJSON(t *testing.T) {
 	var r Report
-	legs := []leg{{1, halfA, []sample{{name: produceName, latencies: newLatencies()}}}}
-	require.NoError(t, r.fill(legs, []string{produceName}))
+	legs := []leg{{1, halfA, []loadgen.Sample{{Name: loadgen.Produced, Latencies: loadgen.NewLatencies()}}}}
+	require.NoError(t, r.fill(legs, []string{loadgen.Produced}))
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"ratios":[]`)

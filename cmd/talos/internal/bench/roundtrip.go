@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 
+	"github.com/talos-log/talos/internal/loadgen"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"
@@ -18,13 +19,13 @@ import (
 type roundTrip struct {
 	cfg     Config
 	value   []byte
-	fill    *payload
+	fill    *loadgen.Payload
 	log     talosv1.LogClient
 	stream  grpc.BidiStreamingClient[talosv1.ProduceRequest, talosv1.ProduceResponse]
 	closers closers
 }
 
-func openRoundTrip(cfg Config, fill *payload) (*roundTrip, error) {
+func openRoundTrip(cfg Config, fill *loadgen.Payload) (*roundTrip, error) {
 	r := &roundTrip{cfg: cfg, value: make([]byte, cfg.Size), fill: fill}
 	if err := r.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("the yardstick %s: %w", r.name(), err), r.close())
@@ -82,7 +83,7 @@ func (r *roundTrip) do(ctx context.Context, n int64) (int64, error) {
 		}
 		return int64(len(answer.GetPartitions()[0].GetBatches())), nil
 	}
-	r.fill.fill(r.value, n)
+	r.fill.Fill(r.value, n)
 	if err := r.stream.Send(&talosv1.ProduceRequest{Id: uint64(n), Batch: r.value}); err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -42,7 +43,7 @@ type bench struct {
 }
 
 func (b *bench) run(ctx context.Context, topic talos.Topic) (err error) {
-	fill := newPayload()
+	fill := loadgen.NewPayload()
 	b.yardsticks, err = openYardsticks(b.cfg, fill)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (b *bench) run(ctx context.Context, topic talos.Topic) (err error) {
 }
 
 // prepare opens the workload, and fills the topic if it needs that.
-func (b *bench) prepare(ctx context.Context, topic talos.Topic, fill *payload) (workload, error) {
+func (b *bench) prepare(ctx context.Context, topic talos.Topic, fill *loadgen.Payload) (workload, error) {
 	b.step("preparing")
 	if b.cfg.Workload == CatchUp {
 		return openCatchUp(ctx, b.cfg, topic, fill)
@@ -76,8 +77,8 @@ func (b *bench) measureAll(ctx context.Context) error {
 			return err
 		}
 		for _, s := range samples {
-			if s.err != nil {
-				return s.err
+			if s.Err != nil {
+				return s.Err
 			}
 		}
 	}
@@ -91,7 +92,7 @@ func (b *bench) measureAll(ctx context.Context) error {
 			l.round, l.half = round, half
 			b.legs = append(b.legs, l)
 			for _, s := range l.samples {
-				if s.failed > 0 {
+				if s.Failed > 0 {
 					return nil
 				}
 			}
@@ -106,7 +107,7 @@ func (b *bench) leg(ctx context.Context) (leg, error) {
 	if err != nil {
 		return leg{}, err
 	}
-	carried := samples[0].bytes
+	carried := samples[0].Bytes
 	for _, y := range b.yardsticks {
 		s, err := measure(ctx, y, carried, yardstickTime)
 		if err != nil {
@@ -129,11 +130,11 @@ func (b *bench) step(name string) {
 func (c Config) subjects() []string {
 	switch c.Workload {
 	case Produce:
-		return []string{produceName}
+		return []string{loadgen.Produced}
 	case Mixed:
-		return []string{produceName, consumeName}
+		return []string{loadgen.Produced, loadgen.Consumed}
 	default:
-		return []string{consumeName}
+		return []string{loadgen.Consumed}
 	}
 }
 

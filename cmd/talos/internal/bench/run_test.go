@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	talosnode "github.com/talos-log/talos/cmd/talos/internal/node"
+	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 )
@@ -63,11 +64,11 @@ func TestRunMeasuresEachWorkload(t *testing.T) {
 		results  []string
 		of       []string // what ratios are of
 	}{
-		{Produce, 0, []string{produceName, diskName, roundTripName}, []string{produceName}},
-		{Produce, 1e6, []string{produceName, diskName, roundTripName}, []string{produceName}},
-		{Tail, 1e6, []string{produceName, consumeName, diskName, roundTripName}, []string{consumeName}},
-		{Mixed, 0, []string{produceName, consumeName, diskName, roundTripName}, []string{produceName, consumeName}},
-		{CatchUp, 0, []string{consumeName, fetchName}, []string{consumeName}},
+		{Produce, 0, []string{loadgen.Produced, diskName, roundTripName}, []string{loadgen.Produced}},
+		{Produce, 1e6, []string{loadgen.Produced, diskName, roundTripName}, []string{loadgen.Produced}},
+		{Tail, 1e6, []string{loadgen.Produced, loadgen.Consumed, diskName, roundTripName}, []string{loadgen.Consumed}},
+		{Mixed, 0, []string{loadgen.Produced, loadgen.Consumed, diskName, roundTripName}, []string{loadgen.Produced, loadgen.Consumed}},
+		{CatchUp, 0, []string{loadgen.Consumed, fetchName}, []string{loadgen.Consumed}},
 	} {
 		t.Run(string(test.workload), func(t *testing.T) {
 			cfg := cfg
@@ -90,8 +91,8 @@ func TestRunMeasuresEachWorkload(t *testing.T) {
 				}
 				require.Zero(t, r.Failed)
 				require.NotNil(t, r.SpreadPercent)
-				require.Equal(t, test.rate > 0 && r.Name == produceName, r.Late != nil)
-				require.Equal(t, test.workload == CatchUp && r.Name == consumeName, r.Latency == nil)
+				require.Equal(t, test.rate > 0 && r.Name == loadgen.Produced, r.Late != nil)
+				require.Equal(t, test.workload == CatchUp && r.Name == loadgen.Consumed, r.Latency == nil)
 			}
 			require.Equal(t, test.results, names)
 			compared := map[string]bool{}
@@ -129,7 +130,7 @@ func TestRunKeepsATopicThatItDidNotMake(t *testing.T) {
 	for range 2 {
 		report, err = Run(t.Context(), cfg)
 		require.NoError(t, err)
-		require.Equal(t, consumeName, report.Legs[0].Results[0].Name)
+		require.Equal(t, loadgen.Consumed, report.Legs[0].Results[0].Name)
 		require.EqualValues(t, 200, report.Legs[0].Results[0].Records, "4 legs have written 50 each")
 	}
 }

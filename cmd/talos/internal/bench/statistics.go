@@ -3,6 +3,8 @@ package bench
 import (
 	"math"
 	"time"
+
+	"github.com/talos-log/talos/internal/loadgen"
 )
 
 // The halves of a round.
@@ -31,7 +33,7 @@ func spread(a, b float64) (percent float64, ok bool) {
 }
 
 // totals are samples by name, those of several legs together.
-type totals map[string]*sample
+type totals map[string]*loadgen.Sample
 
 // total adds up the legs of one half, or of both if half is empty. names are in
 // the order in which the samples came.
@@ -42,11 +44,11 @@ func total(legs []leg, half string) (all totals, names []string) {
 			continue
 		}
 		for _, s := range l.samples {
-			if all[s.name] == nil {
-				all[s.name] = &sample{name: s.name}
-				names = append(names, s.name)
+			if all[s.Name] == nil {
+				all[s.Name] = &loadgen.Sample{Name: s.Name}
+				names = append(names, s.Name)
 			}
-			all[s.name].add(s)
+			all[s.Name].Add(s)
 		}
 	}
 	return all, names
@@ -55,15 +57,15 @@ func total(legs []leg, half string) (all totals, names []string) {
 // measured is what ratios are made of: one number of a thing.
 type measured struct {
 	name string
-	of   func(*sample) float64
+	of   func(*loadgen.Sample) float64
 }
 
 func quantileOf(name string, q float64) measured {
-	return measured{name, func(s *sample) float64 {
-		if s.latencies == nil || s.latencies.count() == 0 {
+	return measured{name, func(s *loadgen.Sample) float64 {
+		if s.Latencies == nil || s.Latencies.Count() == 0 {
 			return 0
 		}
-		return float64(s.latencies.quantile(q)) / float64(time.Microsecond)
+		return float64(s.Latencies.Quantile(q)) / float64(time.Microsecond)
 	}}
 }
 
@@ -73,7 +75,7 @@ func latencyMeasures() []measured {
 }
 
 func rateMeasures() []measured {
-	return []measured{{"mib_per_s", (*sample).bytesPerSecond}}
+	return []measured{{"mib_per_s", (*loadgen.Sample).BytesPerSecond}}
 }
 
 // value is a measure of one thing, or the sum over several of them; 0 if one is
@@ -102,4 +104,11 @@ func (t totals) ratio(m measured, of string, to ...string) (float64, bool) {
 		return 0, false
 	}
 	return x / y, true
+}
+
+// leg is what was measured in one go. half is "A" or "B".
+type leg struct {
+	round   int // from 1 on
+	half    string
+	samples []loadgen.Sample
 }

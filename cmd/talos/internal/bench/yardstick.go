@@ -4,6 +4,15 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/talos-log/talos/internal/loadgen"
+)
+
+// Names of the yardsticks.
+const (
+	diskName      = "fdatasync"
+	roundTripName = "grpc"
+	fetchName     = "grpc_fetch"
 )
 
 // yardstickTime bounds how long a yardstick is measured in each leg: as many
@@ -24,7 +33,7 @@ type yardstick interface {
 }
 
 // openYardsticks opens those that a workload is compared with.
-func openYardsticks(cfg Config, fill *payload) ([]yardstick, error) {
+func openYardsticks(cfg Config, fill *loadgen.Payload) ([]yardstick, error) {
 	trip, err := openRoundTrip(cfg, fill)
 	if err != nil {
 		return nil, err
@@ -45,24 +54,24 @@ func closeYardsticks(all []yardstick) error {
 
 // measure does it until it has carried so many bytes, or the time is up; once at
 // least.
-func measure(ctx context.Context, y yardstick, bytes int64, limit time.Duration) (s sample, err error) {
+func measure(ctx context.Context, y yardstick, bytes int64, limit time.Duration) (s loadgen.Sample, err error) {
 	if err := y.begin(); err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, y.end()) }()
-	s = sample{name: y.name(), latencies: newLatencies()}
+	s = loadgen.Sample{Name: y.name(), Latencies: loadgen.NewLatencies()}
 	start := time.Now()
-	for last := start; s.records == 0 || s.bytes < bytes && last.Sub(start) < limit; {
-		size, err := y.do(ctx, s.records)
+	for last := start; s.Records == 0 || s.Bytes < bytes && last.Sub(start) < limit; {
+		size, err := y.do(ctx, s.Records)
 		if err != nil {
 			return s, err
 		}
 		now := time.Now()
-		s.latencies.record(now.Sub(last))
+		s.Latencies.Record(now.Sub(last))
 		last = now
-		s.records++
-		s.bytes += size
-		s.elapsed = now.Sub(start)
+		s.Records++
+		s.Bytes += size
+		s.Elapsed = now.Sub(start)
 	}
 	return s, nil
 }

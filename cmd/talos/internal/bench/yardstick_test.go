@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/talos-log/talos/internal/loadgen"
 )
 
 func TestYardsticksCarryAsManyBytes(t *testing.T) {
@@ -19,7 +21,7 @@ func TestYardsticksCarryAsManyBytes(t *testing.T) {
 		t.Run(string(workload), func(t *testing.T) {
 			cfg := valid()
 			cfg.Workload, cfg.YardstickDir = workload, t.TempDir()
-			all, err := openYardsticks(cfg, newPayload())
+			all, err := openYardsticks(cfg, loadgen.NewPayload())
 			require.NoError(t, err)
 			defer func() { require.NoError(t, closeYardsticks(all)) }()
 			var got []string
@@ -32,10 +34,10 @@ func TestYardsticksCarryAsManyBytes(t *testing.T) {
 				for range 2 { // legs
 					s, err := measure(t.Context(), y, 4*size+1, time.Hour)
 					require.NoError(t, err)
-					require.Equal(t, y.name(), s.name)
-					require.EqualValues(t, 5, s.records)
-					require.EqualValues(t, 5, s.latencies.count())
-					require.Equal(t, 5*size, s.bytes)
+					require.Equal(t, y.name(), s.Name)
+					require.EqualValues(t, 5, s.Records)
+					require.EqualValues(t, 5, s.Latencies.Count())
+					require.Equal(t, 5*size, s.Bytes)
 				}
 			}
 			require.Equal(t, names, got)
@@ -48,7 +50,7 @@ func TestYardsticksCarryAsManyBytes(t *testing.T) {
 
 func TestYardstickSaysWhereItCannotWrite(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
-	_, err := measure(t.Context(), newDisk(missing, 100, newPayload()), 1, time.Hour)
+	_, err := measure(t.Context(), newDisk(missing, 100, loadgen.NewPayload()), 1, time.Hour)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, missing)
 }
@@ -69,12 +71,12 @@ func TestMeasureIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := measure(t.Context(), &slow{}, 1000, time.Second)
 		require.NoError(t, err)
-		require.EqualValues(t, 10, s.records, "by time")
-		require.Equal(t, time.Second, s.elapsed)
+		require.EqualValues(t, 10, s.Records, "by time")
+		require.Equal(t, time.Second, s.Elapsed)
 
 		s, err = measure(t.Context(), &slow{}, 0, time.Second)
 		require.NoError(t, err)
-		require.EqualValues(t, 1, s.records, "once at least")
+		require.EqualValues(t, 1, s.Records, "once at least")
 
 		_, err = measure(t.Context(), &slow{err: os.ErrClosed}, 1, time.Second)
 		require.ErrorIs(t, err, os.ErrClosed)

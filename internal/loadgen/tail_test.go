@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -19,30 +18,30 @@ type polls struct {
 	err     error
 }
 
-func (p *polls) Poll(ctx context.Context) ([]sdk.Message, error) {
+func (p *polls) Receive(ctx context.Context, each func([]byte)) error {
 	time.Sleep(10 * time.Millisecond)
 	if len(p.answers) == 0 {
 		if p.err == nil {
 			<-ctx.Done()
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		return nil, p.err
+		return p.err
 	}
-	var messages []sdk.Message
 	for _, s := range p.answers[0] {
-		value := make([]byte, stampSize)
+		value := make([]byte, StampBytes)
 		s.put(value)
-		messages = append(messages, sdk.Message{Record: talos.Record{Value: value}})
+		each(value)
 	}
 	p.answers = p.answers[1:]
-	return append(messages, sdk.Message{Record: talos.Record{Value: []byte("not ours")}}), nil
+	each([]byte("not ours"))
+	return nil
 }
 
 func TestTailCountsTheRecordsOfItsLeg(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mark := stamp{run: 1, leg: 2}
 		at := func(run, leg uint32, due time.Duration) stamp { return stamp{run: run, leg: leg, due: due} }
-		one := &tail{epoch: time.Now(), sdk: &polls{answers: [][]stamp{
+		one := &tail{epoch: time.Now(), receiver: &polls{answers: [][]stamp{
 			{at(1, 2, 2*time.Millisecond), at(1, 1, 0), at(9, 2, 0)},
 			{at(1, 2, 5*time.Millisecond)},
 		}}}
@@ -50,14 +49,14 @@ func TestTailCountsTheRecordsOfItsLeg(t *testing.T) {
 		all := newArrivals()
 		all.expect(2)
 		var running sync.WaitGroup
-		var got *latencies
+		var got *Latencies
 		running.Go(func() { got = one.run(ctx, mark, all) })
 		<-all.complete
 		cancel()
 		running.Wait()
-		require.EqualValues(t, 2, got.count())
-		require.InEpsilon(t, 8*time.Millisecond, got.quantile(0), 0.001)
-		require.InEpsilon(t, 15*time.Millisecond, got.quantile(1), 0.001)
+		require.EqualValues(t, 2, got.Count())
+		require.InEpsilon(t, 8*time.Millisecond, got.Quantile(0), 0.001)
+		require.InEpsilon(t, 15*time.Millisecond, got.Quantile(1), 0.001)
 		n, last, err := all.count()
 		require.EqualValues(t, 2, n)
 		require.Equal(t, one.epoch.Add(20*time.Millisecond), last)
@@ -70,7 +69,7 @@ func TestTailThatCannotGoOnEndsTheWaiting(t *testing.T) {
 		broken := errors.New("broken")
 		all := newArrivals()
 		all.expect(1)
-		(&tail{epoch: time.Now(), sdk: &polls{err: broken}}).run(t.Context(), stamp{}, all)
+		(&tail{epoch: time.Now(), receiver: &polls{err: broken}}).run(t.Context(), stamp{}, all)
 		<-all.complete
 		_, _, err := all.count()
 		require.Equal(t, broken, err)
@@ -102,14 +101,21 @@ func TestArrivalsAreCompleteInAnyOrder(t *testing.T) {
 
 // What was acknowledged, and did not come, failed.
 func TestMissingRecordsFailed(t *testing.T) {
-	f := &fleet{cfg: Config{Size: 100, Timeout: time.Second}}
+	f := NewFleet(100, time.Second, nil)
 	all := newArrivals()
 	start := time.Now()
 	all.add(7, start.Add(2*time.Second))
-	got := f.consumed(all, []*latencies{took(time.Second), took(time.Second)}, 10, start)
-	require.EqualValues(t, 7, got.records)
-	require.EqualValues(t, 3, got.failed)
-	require.ErrorIs(t, got.err, talos.Timeout)
-	require.Equal(t, 2*time.Second, got.elapsed)
-	require.EqualValues(t, 2, got.latencies.count())
+	got := f.consumed(all, []*Latencies{took(time.Second), took(time.Second)}, 10, start)
+	require.EqualValues(t, 7, got.Records)
+	require.EqualValues(t, 3, got.Failed)
+	require.ErrorIs(t, got.Err, talos.Timeout)
+	require.Equal(t, 2*time.Second, got.Elapsed)
+	require.EqualValues(t, 2, got.Latencies.Count())
+}
+
+// took counts one that took so long.
+func took(d time.Duration) *Latencies {
+	l := NewLatencies()
+	l.Record(d)
+	return l
 }

@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"encoding/binary"
@@ -12,7 +12,9 @@ import (
 //	4   leg   uint32  in which of its legs
 //	8   due   int64   when it was due, in nanoseconds since the bench began
 //	16  data          half random, half text
-const stampSize = 16
+
+// StampBytes is the least size of a value.
+const StampBytes = 16
 
 // poolSize is how much random data there is: more than half of the largest batch,
 // so that no compressor finds the same bytes twice in one.
@@ -36,7 +38,7 @@ func (s stamp) put(value []byte) {
 
 // readStamp returns the stamp of a record, if it can have one.
 func readStamp(value []byte) (stamp, bool) {
-	if len(value) < stampSize {
+	if len(value) < StampBytes {
 		return stamp{}, false
 	}
 	return stamp{
@@ -45,15 +47,16 @@ func readStamp(value []byte) (stamp, bool) {
 	}, true
 }
 
-// payload is what values are filled with. It does not change, and may be used by
+// Payload is what values are filled with. It does not change, and may be used by
 // several goroutines.
-type payload struct {
+type Payload struct {
 	random, text []byte
 }
 
-func newPayload() *payload {
+// NewPayload makes the same bytes in each process.
+func NewPayload() *Payload {
 	source := rand.New(rand.NewPCG(payloadSeed, payloadSeed))
-	p := &payload{random: make([]byte, poolSize), text: make([]byte, 0, poolSize)}
+	p := &Payload{random: make([]byte, poolSize), text: make([]byte, 0, poolSize)}
 	for i := 0; i < poolSize; i += 8 {
 		binary.LittleEndian.PutUint64(p.random[i:], source.Uint64())
 	}
@@ -65,10 +68,10 @@ func newPayload() *payload {
 	return p
 }
 
-// fill writes the data of the n-th record behind the room for its stamp: other
+// Fill writes the data of the n-th record behind the room for its stamp: other
 // bytes for each n, the same ones in each run.
-func (p *payload) fill(value []byte, n int64) {
-	data := value[stampSize:]
+func (p *Payload) Fill(value []byte, n int64) {
+	data := value[StampBytes:]
 	half := len(data) / 2
 	copy(data[:half], from(p.random, n, half))
 	copy(data[half:], from(p.text, n, len(data)-half))

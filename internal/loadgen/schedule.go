@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"context"
@@ -11,40 +11,40 @@ import (
 // records that were due at its very end are sent although timers are late.
 const graceShare = 10
 
-// schedule says when the records of a leg are due, and when it ends.
-type schedule struct {
-	start    time.Time
-	rate     float64       // records per second; 0 is a closed loop: due at once
-	duration time.Duration // 0: no limit
-	records  int64         // the most that are sent
+// Schedule says when the records of a leg are due, and when it ends.
+type Schedule struct {
+	Start    time.Time
+	Rate     float64       // records per second; 0 is a closed loop: due at once
+	Duration time.Duration // 0: no limit
+	Records  int64         // the most that are sent
 }
 
 // due is when record i, from 0 on, must be sent; in an open loop.
-func (s schedule) due(i int64) time.Time {
-	return s.start.Add(time.Duration(float64(i) / s.rate * float64(time.Second)))
+func (s Schedule) due(i int64) time.Time {
+	return s.Start.Add(time.Duration(float64(i) / s.Rate * float64(time.Second)))
 }
 
 // total is how many records an open loop sends if it keeps up.
-func (s schedule) total() int64 {
-	if s.duration == 0 {
-		return s.records
+func (s Schedule) total() int64 {
+	if s.Duration == 0 {
+		return s.Records
 	}
-	return min(s.records, int64(math.Ceil(s.rate*s.duration.Seconds())))
+	return min(s.Records, int64(math.Ceil(s.Rate*s.Duration.Seconds())))
 }
 
 // over tells whether nothing more is sent.
-func (s schedule) over(now time.Time) bool {
-	end := s.start.Add(s.duration)
-	if s.rate > 0 {
-		end = end.Add(s.duration / graceShare)
+func (s Schedule) over(now time.Time) bool {
+	end := s.Start.Add(s.Duration)
+	if s.Rate > 0 {
+		end = end.Add(s.Duration / graceShare)
 	}
-	return s.duration > 0 && !now.Before(end)
+	return s.Duration > 0 && !now.Before(end)
 }
 
 // pace hands out the records of a schedule to producers: each takes the next one
 // when it can send it.
 type pace struct {
-	schedule
+	Schedule
 	taken atomic.Int64
 }
 
@@ -63,8 +63,8 @@ func (p *pace) next(ctx context.Context) (ticket, bool) {
 		return ticket{}, false
 	}
 	n := p.taken.Add(1) - 1
-	if p.rate == 0 {
-		return ticket{number: n, due: now}, n < p.records
+	if p.Rate == 0 {
+		return ticket{number: n, due: now}, n < p.Records
 	}
 	if n >= p.total() {
 		return ticket{}, false
@@ -85,7 +85,7 @@ func (p *pace) next(ctx context.Context) (ticket, bool) {
 // unsent is how many records were due and not sent, sent being those that were:
 // the producers did not keep the rate.
 func (p *pace) unsent(sent int64) int64 {
-	if p.rate == 0 {
+	if p.Rate == 0 {
 		return 0
 	}
 	return p.total() - sent

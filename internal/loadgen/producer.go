@@ -1,47 +1,44 @@
-package bench
+package loadgen
 
 import (
 	"context"
 	"time"
-
-	"github.com/talos-log/talos/sdk"
-	"github.com/talos-log/talos/talos"
 )
 
-// slotOverhead is what a record in flight costs the SDK's buffer beyond its
-// value, at most, in bytes.
-const slotOverhead = 512
-
-// sender is what a producer needs of the SDK's.
-type sender interface {
-	Send(ctx context.Context, partition int32, r talos.Record, done func(sdk.Delivery, error)) error
+// Sender is a producer's client.
+type Sender interface {
+	// Send takes a record for a partition, and may block. done is called once with
+	// what became of it, by one goroutine for all records of the sender, and only if
+	// Send returned nil. value is the sender's until then.
+	Send(ctx context.Context, partition int32, value []byte, done func(error)) error
+	// Flush waits until every record that was taken is done with.
 	Flush(ctx context.Context) error
 }
 
 // producer sends the records of one leg after the other, a window of them at a
 // time.
 type producer struct {
-	sdk        sender
+	sender     Sender
 	partitions []int32 // its own, in turn
 	turn       int
 	size       int
-	payload    *payload
+	payload    *Payload
 	epoch      time.Time // when the bench began
 
 	// free has the slots that are not in flight; made counts all of them.
 	free chan *slot
 	made int
 
-	// answered is the SDK's goroutine's while a leg runs.
+	// answered is the goroutine's that calls done, while a leg runs.
 	answered tally
 	sent     int64
-	late     *latencies // nil in a closed loop
+	late     *Latencies // nil in a closed loop
 }
 
 // tally is what became of the records that were sent.
 type tally struct {
 	records, failed int64
-	latencies       *latencies
+	latencies       *Latencies
 	last            time.Time // when one was acknowledged last
 	err             error     // of the first that failed
 	onFailure       func()
@@ -52,47 +49,47 @@ type slot struct {
 	producer *producer
 	value    []byte
 	due      time.Time
-	done     func(sdk.Delivery, error) // delivered, bound once
+	done     func(error) // delivered, bound once
 }
 
-func newProducer(s sender, partitions []int32, size, window int, p *payload, epoch time.Time) *producer {
+func newProducer(s Sender, partitions []int32, size, window int, p *Payload, epoch time.Time) *producer {
 	return &producer{
-		sdk: s, partitions: partitions, size: size, payload: p, epoch: epoch, free: make(chan *slot, window),
+		sender: s, partitions: partitions, size: size, payload: p, epoch: epoch, free: make(chan *slot, window),
 	}
 }
 
 // run sends what pace hands out, and returns when all of it has its answer.
 // onFailure is called when a record fails; it may be called by any goroutine.
-func (p *producer) run(ctx context.Context, pace *pace, mark stamp, onFailure func()) sample {
-	p.answered = tally{latencies: newLatencies(), onFailure: onFailure}
+func (p *producer) run(ctx context.Context, pace *pace, mark stamp, onFailure func()) Sample {
+	p.answered = tally{latencies: NewLatencies(), onFailure: onFailure}
 	p.late, p.sent = nil, 0
-	if pace.rate > 0 {
-		p.late = newLatencies()
+	if pace.Rate > 0 {
+		p.late = NewLatencies()
 	}
 	refused := p.sendAll(ctx, pace, mark)
 	if refused != nil {
 		onFailure()
 	}
-	// What was taken is answered within the SDK's delivery timeout. The error is one
+	// What was taken is answered within the sender's own timeout. The error is one
 	// that a record was done with, and so is told already.
-	_ = p.sdk.Flush(context.WithoutCancel(ctx))
+	_ = p.sender.Flush(context.WithoutCancel(ctx))
 
 	a := p.answered
-	result := sample{
-		name: produceName, records: a.records, failed: a.failed, bytes: a.records * int64(p.size),
-		latencies: a.latencies, late: p.late, err: a.err,
+	result := Sample{
+		Name: Produced, Records: a.records, Failed: a.failed, Bytes: a.records * int64(p.size),
+		Latencies: a.latencies, Late: p.late, Err: a.err,
 	}
 	if !a.last.IsZero() {
-		result.elapsed = a.last.Sub(pace.start)
+		result.Elapsed = a.last.Sub(pace.Start)
 	}
 	if refused != nil {
-		result.failed++
-		result.err = refused
+		result.Failed++
+		result.Err = refused
 	}
 	return result
 }
 
-// sendAll returns the error of a record that the SDK did not take.
+// sendAll returns the error of a record that was not taken.
 func (p *producer) sendAll(ctx context.Context, pace *pace, mark stamp) error {
 	for {
 		s := p.slot(ctx)
@@ -138,26 +135,26 @@ func (p *producer) slot(ctx context.Context) *slot {
 func (p *producer) send(ctx context.Context, s *slot, t ticket, mark stamp) error {
 	s.due, mark.due = t.due, t.due.Sub(p.epoch)
 	mark.put(s.value)
-	p.payload.fill(s.value, t.number)
+	p.payload.Fill(s.value, t.number)
 	partition := p.partitions[p.turn%len(p.partitions)]
-	if err := p.sdk.Send(ctx, partition, talos.Record{Value: s.value}, s.done); err != nil {
+	if err := p.sender.Send(ctx, partition, s.value, s.done); err != nil {
 		return err
 	}
 	p.turn++
 	p.sent++
 	if p.late != nil {
-		p.late.record(t.late)
+		p.late.Record(t.late)
 	}
 	return nil
 }
 
-// delivered is called by the SDK; it must not block: free has room for all slots.
-func (s *slot) delivered(_ sdk.Delivery, err error) {
+// delivered is called by the sender; it must not block: free has room for all slots.
+func (s *slot) delivered(err error) {
 	a := &s.producer.answered
 	if err == nil {
 		a.last = time.Now()
 		a.records++
-		a.latencies.record(a.last.Sub(s.due))
+		a.latencies.Record(a.last.Sub(s.due))
 	} else {
 		a.failed++
 		if a.err == nil {

@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"context"
@@ -12,21 +12,21 @@ import (
 
 func TestSchedule(t *testing.T) {
 	start := time.Unix(1000, 0)
-	s := schedule{start: start, rate: 1000, duration: time.Second, records: 1 << 40}
+	s := Schedule{Start: start, Rate: 1000, Duration: time.Second, Records: 1 << 40}
 	require.Equal(t, start, s.due(0))
 	require.Equal(t, start.Add(time.Millisecond), s.due(1))
 	require.Equal(t, start.Add(time.Hour), s.due(3_600_000), "no drift")
 	require.EqualValues(t, 1000, s.total())
-	require.EqualValues(t, 1, schedule{rate: 0.1, duration: time.Second, records: 9}.total(), "one is due at once")
-	require.EqualValues(t, 9, schedule{rate: 1000, duration: time.Second, records: 9}.total())
-	require.EqualValues(t, 9, schedule{rate: 1000, records: 9}.total())
+	require.EqualValues(t, 1, Schedule{Rate: 0.1, Duration: time.Second, Records: 9}.total(), "one is due at once")
+	require.EqualValues(t, 9, Schedule{Rate: 1000, Duration: time.Second, Records: 9}.total())
+	require.EqualValues(t, 9, Schedule{Rate: 1000, Records: 9}.total())
 
 	require.False(t, s.over(start.Add(time.Second)), "timers are late")
 	require.True(t, s.over(start.Add(1100*time.Millisecond)))
-	s.rate = 0
+	s.Rate = 0
 	require.False(t, s.over(start.Add(time.Second-1)))
 	require.True(t, s.over(start.Add(time.Second)))
-	s.duration = 0
+	s.Duration = 0
 	require.False(t, s.over(start.Add(time.Hour)))
 }
 
@@ -34,7 +34,7 @@ func TestSchedule(t *testing.T) {
 func TestPaceKeepsTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		p := &pace{schedule: schedule{start: start, rate: 100, duration: time.Second, records: 1000}}
+		p := &pace{Schedule: Schedule{Start: start, Rate: 100, Duration: time.Second, Records: 1000}}
 		var mu sync.Mutex
 		sent := map[time.Duration]int{}
 		var takers sync.WaitGroup
@@ -63,7 +63,7 @@ func TestPaceKeepsTheRate(t *testing.T) {
 // Who comes late finds what was due meanwhile still to be sent.
 func TestPaceIsNotStoppedByASlowTaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pace{schedule: schedule{start: time.Now(), rate: 100, duration: time.Second, records: 1000}}
+		p := &pace{Schedule: Schedule{Start: time.Now(), Rate: 100, Duration: time.Second, Records: 1000}}
 		time.Sleep(250 * time.Millisecond)
 		for i := range 25 {
 			got, ok := p.next(t.Context())
@@ -80,7 +80,7 @@ func TestPaceIsNotStoppedByASlowTaker(t *testing.T) {
 func TestPaceEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		p := &pace{schedule: schedule{start: time.Now(), rate: 0.001, records: 1000}}
+		p := &pace{Schedule: Schedule{Start: time.Now(), Rate: 0.001, Records: 1000}}
 		_, ok := p.next(ctx)
 		require.True(t, ok)
 		time.AfterFunc(time.Second, cancel)
@@ -91,7 +91,7 @@ func TestPaceEndsWithItsContext(t *testing.T) {
 
 func TestPaceOfAClosedLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pace{schedule: schedule{start: time.Now(), duration: time.Second, records: 2}}
+		p := &pace{Schedule: Schedule{Start: time.Now(), Duration: time.Second, Records: 2}}
 		got, ok := p.next(t.Context())
 		require.True(t, ok)
 		require.Equal(t, time.Now(), got.due)

@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"bytes"
@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/talos-log/talos/sdk"
-	"github.com/talos-log/talos/talos"
-)
+	)
 
-// node stands for the SDK and the node behind it: it answers each record after
+// node stands for a sender and the node behind it: it answers each record after
 // delay, and each one apart later than the one before.
 type node struct {
 	delay, apart time.Duration
@@ -32,7 +30,7 @@ type node struct {
 	pending  sync.WaitGroup
 }
 
-func (n *node) Send(_ context.Context, partition int32, r talos.Record, done func(sdk.Delivery, error)) error {
+func (n *node) Send(_ context.Context, partition int32, value []byte, done func(error)) error {
 	time.Sleep(n.stall)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -43,7 +41,7 @@ func (n *node) Send(_ context.Context, partition int32, r talos.Record, done fun
 	}
 	n.inFlight++
 	n.most = max(n.most, n.inFlight)
-	n.values = append(n.values, bytes.Clone(r.Value))
+	n.values = append(n.values, bytes.Clone(value))
 	n.places = append(n.places, partition)
 	n.pending.Add(1)
 	time.AfterFunc(n.delay+time.Duration(number)*n.apart, func() {
@@ -51,7 +49,7 @@ func (n *node) Send(_ context.Context, partition int32, r talos.Record, done fun
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.inFlight--
-		done(sdk.Delivery{}, n.fail[number])
+		done(n.fail[number])
 	})
 	return nil
 }
@@ -62,12 +60,12 @@ func (n *node) Flush(context.Context) error {
 }
 
 // send runs one producer for one leg.
-func send(t *testing.T, n *node, s schedule, window int) (sample, *pace, *producer) {
+func send(t *testing.T, n *node, s Schedule, window int) (Sample, *pace, *producer) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	s.start = time.Now()
-	p := &pace{schedule: s}
-	one := newProducer(n, []int32{3, 5}, 64, window, newPayload(), s.start)
+	s.Start = time.Now()
+	p := &pace{Schedule: s}
+	one := newProducer(n, []int32{3, 5}, 64, window, NewPayload(), s.Start)
 	got := one.run(ctx, p, stamp{run: 7, leg: 9}, cancel)
 	require.Len(t, one.free, one.made, "every slot is free again")
 	return got, p, one
@@ -76,23 +74,23 @@ func send(t *testing.T, n *node, s schedule, window int) (sample, *pace, *produc
 func TestClosedLoopKeepsItsWindowFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{delay: 10 * time.Millisecond}
-		got, _, _ := send(t, n, schedule{duration: time.Second, records: 1 << 30}, 8)
+		got, _, _ := send(t, n, Schedule{Duration: time.Second, Records: 1 << 30}, 8)
 		require.Equal(t, 8, n.most)
-		require.EqualValues(t, 8*100, got.records, "8 each 10 ms")
-		require.EqualValues(t, 8*100*64, got.bytes)
-		require.Zero(t, got.failed)
-		require.NoError(t, got.err)
-		require.Equal(t, time.Second, got.elapsed)
-		require.InEpsilon(t, 10*time.Millisecond, got.latencies.quantile(0), 0.001)
-		require.InEpsilon(t, 10*time.Millisecond, got.latencies.quantile(1), 0.001)
-		require.Nil(t, got.late)
+		require.EqualValues(t, 8*100, got.Records, "8 each 10 ms")
+		require.EqualValues(t, 8*100*64, got.Bytes)
+		require.Zero(t, got.Failed)
+		require.NoError(t, got.Err)
+		require.Equal(t, time.Second, got.Elapsed)
+		require.InEpsilon(t, 10*time.Millisecond, got.Latencies.Quantile(0), 0.001)
+		require.InEpsilon(t, 10*time.Millisecond, got.Latencies.Quantile(1), 0.001)
+		require.Nil(t, got.Late)
 	})
 }
 
 func TestRecordsSayWhenTheyWereDueAndTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{}
-		send(t, n, schedule{rate: 10, records: 3}, 8)
+		send(t, n, Schedule{Rate: 10, Records: 3}, 8)
 		require.Equal(t, []int32{3, 5, 3}, n.places)
 		for i, v := range n.values {
 			require.Len(t, v, 64)
@@ -108,25 +106,25 @@ func TestRecordsSayWhenTheyWereDueAndTakeTurns(t *testing.T) {
 func TestOpenLoopCountsFromWhenARecordWasDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{delay: time.Millisecond, stall: 20 * time.Millisecond}
-		got, p, one := send(t, n, schedule{rate: 100, records: 101}, 1000)
-		require.EqualValues(t, 101, got.records)
+		got, p, one := send(t, n, Schedule{Rate: 100, Records: 101}, 1000)
+		require.EqualValues(t, 101, got.Records)
 		require.Zero(t, p.unsent(one.sent))
 		// Record i is due at 10i ms, and sent at 20(i+1) ms.
-		require.InEpsilon(t, 1021*time.Millisecond, got.latencies.quantile(1), 0.001)
-		require.InEpsilon(t, 521*time.Millisecond, got.latencies.quantile(0.5), 0.001)
-		require.InEpsilon(t, time.Second, got.late.quantile(1), 0.001)
+		require.InEpsilon(t, 1021*time.Millisecond, got.Latencies.Quantile(1), 0.001)
+		require.InEpsilon(t, 521*time.Millisecond, got.Latencies.Quantile(0.5), 0.001)
+		require.InEpsilon(t, time.Second, got.Late.Quantile(1), 0.001)
 	})
 }
 
 func TestOpenLoopWaitsForAWindowWithoutLosingTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &node{delay: 100 * time.Millisecond}
-		got, p, one := send(t, n, schedule{rate: 100, duration: time.Second, records: 1 << 30}, 1)
+		got, p, one := send(t, n, Schedule{Rate: 100, Duration: time.Second, Records: 1 << 30}, 1)
 		require.Equal(t, 1, n.most)
-		require.EqualValues(t, 11, got.records, "one each 100 ms, for 1.1 s")
+		require.EqualValues(t, 11, got.Records, "one each 100 ms, for 1.1 s")
 		require.EqualValues(t, 89, p.unsent(one.sent))
 		// The last is due after 100 ms, sent after 1 s, and acknowledged after 1.1 s.
-		require.InEpsilon(t, time.Second, got.latencies.quantile(1), 0.001)
+		require.InEpsilon(t, time.Second, got.Latencies.Quantile(1), 0.001)
 	})
 }
 
@@ -146,12 +144,12 @@ func TestFailedRecordsAreNotDone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				test.node.delay, test.node.apart = time.Second, time.Millisecond
-				got, _, _ := send(t, test.node, schedule{records: 1000}, 10)
-				require.Equal(t, test.records, got.records)
-				require.Equal(t, test.failed, got.failed)
-				require.Equal(t, test.records, got.latencies.count())
-				require.Equal(t, test.records*64, got.bytes)
-				require.Equal(t, broken, got.err)
+				got, _, _ := send(t, test.node, Schedule{Records: 1000}, 10)
+				require.Equal(t, test.records, got.Records)
+				require.Equal(t, test.failed, got.Failed)
+				require.Equal(t, test.records, got.Latencies.Count())
+				require.Equal(t, test.records*64, got.Bytes)
+				require.Equal(t, broken, got.Err)
 			})
 		})
 	}
@@ -160,13 +158,13 @@ func TestFailedRecordsAreNotDone(t *testing.T) {
 // A leg knows nothing of the one before.
 func TestEachLegCountsFromZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		one := newProducer(&node{delay: time.Second}, []int32{0}, 64, 4, newPayload(), time.Now())
+		one := newProducer(&node{delay: time.Second}, []int32{0}, 64, 4, NewPayload(), time.Now())
 		for range 2 {
-			p := &pace{schedule: schedule{start: time.Now(), records: 8}}
+			p := &pace{Schedule: Schedule{Start: time.Now(), Records: 8}}
 			got := one.run(t.Context(), p, stamp{}, func() {})
-			require.EqualValues(t, 8, got.records)
-			require.EqualValues(t, 8, got.latencies.count())
-			require.Equal(t, 2*time.Second, got.elapsed)
+			require.EqualValues(t, 8, got.Records)
+			require.EqualValues(t, 8, got.Latencies.Count())
+			require.Equal(t, 2*time.Second, got.Elapsed)
 			require.Equal(t, 4, one.made)
 		}
 	})
@@ -177,10 +175,10 @@ func TestInterruptedProducerWaitsForItsAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		one := newProducer(&node{delay: time.Minute}, []int32{0}, 64, 4, newPayload(), time.Now())
-		got := one.run(ctx, &pace{schedule: schedule{start: time.Now(), records: 1000}}, stamp{}, func() {})
-		require.EqualValues(t, 4, got.records)
-		require.Zero(t, got.failed)
-		require.Equal(t, time.Minute, got.elapsed)
+		one := newProducer(&node{delay: time.Minute}, []int32{0}, 64, 4, NewPayload(), time.Now())
+		got := one.run(ctx, &pace{Schedule: Schedule{Start: time.Now(), Records: 1000}}, stamp{}, func() {})
+		require.EqualValues(t, 4, got.Records)
+		require.Zero(t, got.Failed)
+		require.Equal(t, time.Minute, got.Elapsed)
 	})
 }

@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"bytes"
@@ -9,26 +9,26 @@ import (
 )
 
 func TestPayloadIsTheSameInEachRun(t *testing.T) {
-	one, other := newPayload(), newPayload()
+	one, other := NewPayload(), NewPayload()
 	require.Len(t, one.random, poolSize)
 	require.Len(t, one.text, poolSize)
 	a, b, next := make([]byte, 1000), make([]byte, 1000), make([]byte, 1000)
-	one.fill(a, 12345)
-	other.fill(b, 12345)
-	one.fill(next, 12346)
+	one.Fill(a, 12345)
+	other.Fill(b, 12345)
+	one.Fill(next, 12346)
 	require.Equal(t, a, b)
 	require.NotEqual(t, a, next)
-	require.Equal(t, make([]byte, stampSize), a[:stampSize], "the stamp is not touched")
+	require.Equal(t, make([]byte, StampBytes), a[:StampBytes], "the stamp is not touched")
 }
 
 // Half of it can't be compressed, also not by a look at other records.
 func TestHalfOfThePayloadIsRandom(t *testing.T) {
-	p := newPayload()
+	p := NewPayload()
 	var all, packed bytes.Buffer
 	value := make([]byte, 1024)
 	for n := range int64(500) {
-		p.fill(value, n)
-		all.Write(value[stampSize:])
+		p.Fill(value, n)
+		all.Write(value[StampBytes:])
 	}
 	w, err := flate.NewWriter(&packed, flate.BestSpeed)
 	require.NoError(t, err)
@@ -41,17 +41,17 @@ func TestHalfOfThePayloadIsRandom(t *testing.T) {
 }
 
 func TestPayloadFillsValuesOfAllSizes(t *testing.T) {
-	p := newPayload()
-	for _, size := range []int{stampSize, stampSize + 1, 100, 1 << 20} {
+	p := NewPayload()
+	for _, size := range []int{StampBytes, StampBytes + 1, 100, 1 << 20} {
 		value := make([]byte, size)
 		for _, n := range []int64{0, 1, 1 << 40} {
-			p.fill(value, n)
+			p.Fill(value, n)
 		}
-		require.Equal(t, size > stampSize, !bytes.Equal(value, make([]byte, size)))
+		require.Equal(t, size > StampBytes, !bytes.Equal(value, make([]byte, size)))
 	}
 }
 
 func TestStampNeedsRoom(t *testing.T) {
-	_, ok := readStamp(make([]byte, stampSize-1))
+	_, ok := readStamp(make([]byte, StampBytes-1))
 	require.False(t, ok)
 }
