@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/talos-log/talos/test/process"
 )
 
 // Version is the release of Hadoop that runs, as tools/hadoop/pom.xml pins it.
@@ -32,7 +34,7 @@ type installation struct {
 
 // installed finds the installation from any folder of the source tree.
 func installed() (installation, error) {
-	root, err := sourceTree()
+	root, err := process.Root()
 	if err != nil {
 		return installation{}, err
 	}
@@ -56,24 +58,6 @@ func installed() (installation, error) {
 		return installation{}, fmt.Errorf("%w (%w)", errNotInstalled, err)
 	}
 	return installation{folder: folder, java: java, jars: strings.Join(jars, string(filepath.ListSeparator))}, nil
-}
-
-// sourceTree is the folder of go.mod, at or above the current one.
-func sourceTree() (string, error) {
-	folder, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			return folder, nil
-		}
-		above := filepath.Dir(folder)
-		if above == folder {
-			return "", errors.New("the current folder is not in the source tree of Talos, where Hadoop is installed")
-		}
-		folder = above
-	}
 }
 
 // classes makes Java use the archive of a kind of daemon, if there is one.

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +11,7 @@ import (
 // Tool returns the path of a program that the Makefile builds into .bin, in the
 // module's root.
 func Tool(name string) (string, error) {
-	root, err := moduleRoot()
+	root, err := Root()
 	if err != nil {
 		return "", err
 	}
@@ -21,19 +22,23 @@ func Tool(name string) (string, error) {
 	return path, nil
 }
 
-// moduleRoot looks from the working folder upwards.
-func moduleRoot() (string, error) {
+// module is the first line of the root's go.mod.
+var module = []byte("module github.com/talos-log/talos\n")
+
+// Root returns the root of the source tree, at or above the working folder.
+func Root() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+		// Below it are modules of their own.
+		if text, err := os.ReadFile(filepath.Join(folder, "go.mod")); err == nil && bytes.HasPrefix(text, module) {
 			return folder, nil
 		}
 		parent := filepath.Dir(folder)
 		if parent == folder {
-			return "", errors.New("the root of the module was not found")
+			return "", errors.New("the current folder is not in the source tree of Talos, where its tools are installed")
 		}
 		folder = parent
 	}
