@@ -28,7 +28,8 @@ BUF := $(BIN)/buf
 PLUGINS := $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-grpc
 MINIO := $(BIN)/minio
 ETCD := $(BIN)/etcd
-MODULES := . tools/buf tools/etcd tools/gen tools/lint tools/minio
+NATS := $(BIN)/nats-server
+MODULES := . test/bench tools/buf tools/etcd tools/gen tools/lint tools/minio
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -79,6 +80,17 @@ hdfs-figures: ## Compare the HDFS store with Hadoop's own client, in turns; ARGS
 	@$(GO) build -o bin/hdfs-figures ./test/hdfsbench/run
 	@exec bin/hdfs-figures $(ARGS)
 
+bench: bench-peers ## Compare Talos with NATS, Kafka, Hadoop's client and the bare machine, in turns; ARGS='-rows 1,3 -full -out FOLDER'
+	@cd test/bench && $(GO) build -o ../../bin/bench ./run
+	@exec bin/bench $(ARGS)
+
+bench-smoke: bench-peers ## Whether make bench works: all of it, with next to no load
+	cd test/bench && CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 10m ./...
+
+bench-peers: build $(NATS)
+	@tools/hadoop/install.sh
+	@tools/kafka/install.sh
+
 hdfs-soak: ## Ten minutes at 24 MiB/s on HDFS while a DataNode dies every 30 s; fails where a promise is not kept
 	@tools/hadoop/install.sh
 	TALOS_ENDURANCE=long $(GO) test -v -count=1 -timeout 30m -run TestASoak $(ARGS) ./test/endurance
@@ -96,7 +108,7 @@ compose-trial: ## Play README's chapter on docker compose: COMPOSE_PROFILES=hdfs
 idle: ## Measure what 2,000 idle partitions cost; fails above 2 % of a core, 200 MB, 3 s to start
 	@tools/measure/idle.sh
 
-test: tidy generated breaking lint vet test-go explore fuzz ## Everything that must hold; installs what it needs
+test: tidy generated breaking lint vet test-go bench-smoke explore fuzz ## Everything that must hold; installs what it needs
 	@echo 'make test: everything passed'
 
 test-go: $(MINIO) $(ETCD) ## The Go tests, with the race detector
@@ -126,9 +138,11 @@ fuzz: ## Every fuzz target, FUZZSECONDS in all
 
 lint: $(LINT) ## golangci-lint, format included
 	$(LINT) run $(PKG)
+	cd test/bench && $(abspath $(LINT)) run ./...
 
 vet: ## go vet
 	$(GO) vet $(PKG)
+	cd test/bench && $(GO) vet ./...
 
 fmt: $(LINT) $(BUF) ## Format Go and protobuf sources
 	$(LINT) fmt
@@ -152,7 +166,7 @@ breaking: $(BUF) ## Check that the protobuf API still serves the clients of the 
 tidy: ## Check that every go.mod is tidy
 	@for m in $(MODULES); do echo "go mod tidy -diff ($$m)"; (cd $$m && $(GO) mod tidy -diff); done
 
-tools: $(LINT) $(BUF) $(PLUGINS) $(MINIO) $(ETCD) ## Build the pinned tools into .bin, once per version
+tools: $(LINT) $(BUF) $(PLUGINS) $(MINIO) $(ETCD) $(NATS) ## Build the pinned tools into .bin, once per version
 
 clean: ## Remove what was built; data stays
 	rm -rf bin dist $(BIN)
@@ -167,8 +181,10 @@ $(BIN)/protoc-gen-go-grpc: PKGPATH := google.golang.org/grpc/cmd/protoc-gen-go-g
 $(PLUGINS): tools/gen/go.mod tools/gen/go.sum
 $(ETCD): PKGPATH := go.etcd.io/etcd/server/v3
 $(ETCD): tools/etcd/go.mod tools/etcd/go.sum
+$(NATS): PKGPATH := github.com/nats-io/nats-server/v2
+$(NATS): test/bench/go.mod test/bench/go.sum
 
-$(LINT) $(BUF) $(PLUGINS) $(ETCD):
+$(LINT) $(BUF) $(PLUGINS) $(ETCD) $(NATS):
 	@mkdir -p $(BIN)
 	@echo "building $@ (pinned in $(<D))"
 	@cd $(<D) && $(GO) build -o $(CURDIR)/$@ $(PKGPATH)

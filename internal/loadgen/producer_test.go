@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	)
+)
 
 // node stands for a sender and the node behind it: it answers each record after
 // delay, and each one apart later than the one before.

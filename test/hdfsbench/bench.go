@@ -113,7 +113,7 @@ func (b *bench) say(format string, args ...any) {
 // compiled what they run most.
 func (b *bench) warmUp(ctx context.Context) error {
 	for _, s := range b.sides {
-		for _, l := range []load{{files: 1, lasts: b.plan.Warmup / 2}, {files: 16, lasts: b.plan.Warmup / 4}, {files: 1, sync: true, lasts: b.plan.Warmup / 4}} {
+		for _, l := range []load{{files: 1, size: appendBytes, lasts: b.plan.Warmup / 2}, {files: 16, size: appendBytes, lasts: b.plan.Warmup / 4}, {files: 1, size: appendBytes, sync: true, lasts: b.plan.Warmup / 4}} {
 			if _, err := s.client.append(ctx, l); err != nil {
 				return fmt.Errorf("%s, warming up: %w", s.name, err)
 			}

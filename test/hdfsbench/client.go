@@ -24,12 +24,14 @@ type client interface {
 // load is what append is asked for.
 type load struct {
 	files int
+	// size is the length of an append.
+	size  int
 	sync  bool
 	lasts time.Duration
 }
 
 const (
-	// appendBytes is the length of an append.
+	// appendBytes is the length of an append, where a load says no other one.
 	appendBytes = 1 << 10
 	// pieceBytes is the length of those of a stream, and inFlight how many of them
 	// wait for their acknowledgement at most. Hadoop's client has limits of its own.

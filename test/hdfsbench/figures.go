@@ -32,7 +32,7 @@ type figure struct {
 func workloads() []workload {
 	appends := func(files int, sync bool) func(context.Context, client, *bench) (outcome, error) {
 		return func(ctx context.Context, c client, b *bench) (outcome, error) {
-			return c.append(ctx, load{files: files, sync: sync, lasts: b.plan.Leg})
+			return c.append(ctx, load{files: files, size: appendBytes, sync: sync, lasts: b.plan.Leg})
 		}
 	}
 	opens := func(sync bool) func(context.Context, client, *bench) (outcome, error) {

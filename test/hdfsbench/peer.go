@@ -145,7 +145,7 @@ func durable(sync bool) string {
 }
 
 func (p *peer) append(ctx context.Context, l load) (outcome, error) {
-	return p.timed(ctx, l.lasts, "append", peerFolder, durable(l.sync), l.files, l.lasts.Milliseconds(), appendBytes)
+	return p.timed(ctx, l.lasts, "append", peerFolder, durable(l.sync), l.files, l.lasts.Milliseconds(), l.size)
 }
 
 func (p *peer) stream(ctx context.Context, bytes int64) (outcome, error) {

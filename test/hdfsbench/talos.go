@@ -67,7 +67,7 @@ func (c *talosClient) append(ctx context.Context, l load) (o outcome, err error)
 	defer func() { err = errors.Join(err, end(ctx, c.store, segments)) }()
 	for range l.files {
 		id := c.name()
-		a, err := c.store.Create(ctx, id, make([]byte, appendBytes), durability(l.sync))
+		a, err := c.store.Create(ctx, id, make([]byte, l.size), durability(l.sync))
 		if err != nil {
 			return o, err
 		}
@@ -80,7 +80,7 @@ func (c *talosClient) append(ctx context.Context, l load) (o outcome, err error)
 	begun := time.Now()
 	for _, a := range segments {
 		all.Go(func() error {
-			each, err := appends(a, begun.Add(l.lasts))
+			each, err := appends(a, l.size, begun.Add(l.lasts))
 			mu.Lock()
 			defer mu.Unlock()
 			o.each = append(o.each, each...)
@@ -94,8 +94,8 @@ func (c *talosClient) append(ctx context.Context, l load) (o outcome, err error)
 
 // appends appends one after the other until the deadline, and tells what each
 // took.
-func appends(a storage.Appender, deadline time.Time) (each []time.Duration, err error) {
-	p := make([]byte, appendBytes)
+func appends(a storage.Appender, size int, deadline time.Time) (each []time.Duration, err error) {
+	p := make([]byte, size)
 	durable := make(chan error, 1)
 	done := func(err error) { durable <- err }
 	for begun := time.Now(); begun.Before(deadline); {
