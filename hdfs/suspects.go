@@ -1,7 +1,9 @@
 package hdfs
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/talos-log/talos/hdfs/internal/wire"
@@ -96,6 +98,26 @@ func (s *suspects) seen(node *wire.DatanodeInfo, listens bool) (back bool) {
 		s.gone[uuid] = node
 	}
 	return gone && listens
+}
+
+// knock sees who of the watched listens, all at once since one that is off takes
+// all the time there is, and tells whether one does that was gone.
+func (s *suspects) knock(ctx context.Context, listens func(context.Context, *wire.DatanodeInfo) bool) bool {
+	var all sync.WaitGroup
+	var back atomic.Bool
+	for _, node := range s.watched() { // twice maxSuspects at most
+		all.Go(func() {
+			answers := listens(ctx, node)
+			if !answers && ctx.Err() != nil {
+				return // it is slow, so nothing is known of it
+			}
+			if s.seen(node, answers) {
+				back.Store(true)
+			}
+		})
+	}
+	all.Wait()
+	return back.Load()
 }
 
 // list returns those to leave out now.

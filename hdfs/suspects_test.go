@@ -1,6 +1,7 @@
 package hdfs
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,25 @@ func TestOneThatIsGoneIsWatchedUntilItListens(t *testing.T) {
 		require.True(t, s.seen(a, true))
 		require.False(t, s.seen(a, true), "once")
 		require.Empty(t, s.watched())
+	})
+}
+
+// A host that is off does not even refuse.
+func TestAHostThatDoesNotAnswerHidesNoOtherThatIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSuspects()
+		off, back := node("off"), node("back")
+		s.seen(back, false)
+		s.add(off)
+		ctx, cancel := context.WithTimeout(t.Context(), knockEvery)
+		defer cancel()
+		require.True(t, s.knock(ctx, func(ctx context.Context, node *wire.DatanodeInfo) bool {
+			if node == off {
+				<-ctx.Done()
+			}
+			return node == back
+		}))
+		require.Equal(t, []*wire.DatanodeInfo{off}, s.watched())
 	})
 }
 

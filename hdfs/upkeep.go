@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/talos-log/talos/hdfs/internal/datanode"
+	"github.com/talos-log/talos/hdfs/internal/wire"
 )
 
 const (
@@ -87,14 +88,9 @@ func (u *upkeep) wait(pause time.Duration) time.Duration {
 func (s *Store) knockAll() (back bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, knockEvery)
 	defer cancel()
-	for _, node := range s.nodes.watched() {
-		listens := datanode.Listens(ctx, s.writing(s.client), node)
-		if ctx.Err() != nil {
-			break // it is slow, so nothing is known of it
-		}
-		back = s.nodes.seen(node, listens) || back
-	}
-	return back
+	return s.nodes.knock(ctx, func(ctx context.Context, node *wire.DatanodeInfo) bool {
+		return datanode.Listens(ctx, s.writing(s.client), node)
+	})
 }
 
 // idle tells whether nobody waits, and then ends the goroutine's time.
