@@ -111,10 +111,14 @@ func (s *Store) giveBack(ctx context.Context, f file, block *wire.LocatedBlock) 
 	return s.names.AbandonBlock(ctx, &wire.AbandonBlockRequest{Block: block.GetBlock(), Src: &f.path, Holder: &f.holder, FileId: &f.id})
 }
 
-// suspect notes that a DataNode failed.
+// suspect notes that a DataNode failed, of which every segment tells that it has a
+// part in: it counts once while it is left out.
 func (s *Store) suspect(node *wire.DatanodeInfo, err error) {
+	if !s.nodes.add(node) {
+		s.log.Debug("DataNode that is left out failed", "datanode", address(node), "error", err)
+		return
+	}
 	s.metrics.nodeFailures.Inc()
-	s.nodes.add(node)
 	s.log.Warn("DataNode failed, left out for a while", "datanode", address(node), "error", err)
 }
 

@@ -28,26 +28,28 @@ type suspects struct {
 type suspect struct {
 	node *wire.DatanodeInfo
 	end  time.Time
-	// slow: it answers, so that this proves nothing.
-	slow bool
+	// slow: it answers, so that this proves nothing. failed: it is not only slow.
+	slow, failed bool
 }
 
 func newSuspects() *suspects {
 	return &suspects{until: map[string]suspect{}, gone: map[string]*wire.DatanodeInfo{}}
 }
 
-func (s *suspects) add(node *wire.DatanodeInfo) { s.suspect(node, false) }
+// add adds one that failed, and tells whether that is news.
+func (s *suspects) add(node *wire.DatanodeInfo) (news bool) { return s.suspect(node, false) }
 
 // addSlow adds one that is to rest, though it answers.
 func (s *suspects) addSlow(node *wire.DatanodeInfo) { s.suspect(node, true) }
 
-func (s *suspects) suspect(node *wire.DatanodeInfo, slow bool) {
+func (s *suspects) suspect(node *wire.DatanodeInfo, slow bool) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	uuid := uuidOf(node)
 	before, again := s.until[uuid]
-	// One that breaks off while it rests for being slow goes on resting.
-	slow = slow || again && before.slow && time.Now().Before(before.end)
+	if !time.Now().Before(before.end) {
+		before = suspect{}
+	}
 	if !again && len(s.until) >= maxSuspects {
 		var oldest string
 		for key, other := range s.until {
@@ -57,7 +59,12 @@ func (s *suspects) suspect(node *wire.DatanodeInfo, slow bool) {
 		}
 		delete(s.until, oldest)
 	}
-	s.until[uuid] = suspect{node: node, end: time.Now().Add(suspicion), slow: slow}
+	s.until[uuid] = suspect{
+		node: node, end: time.Now().Add(suspicion),
+		// One that breaks off while it rests for being slow goes on resting.
+		slow: slow || before.slow, failed: !slow || before.failed,
+	}
+	return !slow && !before.failed
 }
 
 // trust forgets what was held against the nodes, but that they are slow.

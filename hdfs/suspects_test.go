@@ -119,3 +119,32 @@ func TestRollsForSlowDataNodesAreThrottled(t *testing.T) {
 		require.Equal(t, maxSlowRolls, allowed())
 	})
 }
+
+// Each segment that it had a part in tells of a DataNode's death, and each recovery
+// of one does again.
+func TestADataNodeThatFailsIsNewsOnceWhileItIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSuspects()
+		a := node("a")
+		require.True(t, s.add(a))
+		require.False(t, s.add(a))
+		require.True(t, s.add(node("b")))
+		s.trust([]*wire.DatanodeInfo{a})
+		require.True(t, s.add(a), "it was back")
+		time.Sleep(suspicion / 2)
+		require.False(t, s.add(a))
+		time.Sleep(suspicion/2 + 1)
+		require.Equal(t, []*wire.DatanodeInfo{a}, s.list(), "it is left out from its latest failure on")
+		time.Sleep(suspicion)
+		require.True(t, s.add(a), "it was used again")
+	})
+}
+
+func TestThatASlowOneFailsIsNews(t *testing.T) {
+	s := newSuspects()
+	a := node("a")
+	s.addSlow(a)
+	require.True(t, s.add(a))
+	s.addSlow(a)
+	require.False(t, s.add(a))
+}

@@ -196,7 +196,7 @@ var hdfs = []Description{
 	},
 	{
 		Name: "talos_hdfs_datanode_failures_total", Type: Counter,
-		Help: "Failures for which a DataNode is left out of new segments for a while.",
+		Help: "DataNodes that failed and are left out of new segments for a while; each counts once meanwhile.",
 	},
 	{
 		Name: "talos_hdfs_recoveries_total", Type: Counter,
