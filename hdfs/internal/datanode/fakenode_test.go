@@ -256,8 +256,8 @@ func writeDelimited(w io.Writer, m proto.Message) error {
 }
 
 // answer acknowledges a packet with any seqno and status.
-func answer(conn net.Conn, seqno int64, status wire.Status) bool {
-	return writeDelimited(conn, &wire.PipelineAck{
+func answer(w io.Writer, seqno int64, status wire.Status) bool {
+	return writeDelimited(w, &wire.PipelineAck{
 		Seqno: &seqno, Reply: []wire.Status{status}, DownstreamAckNanos: proto.Uint64(0), Flag: []uint32{uint32(status)},
 	}) == nil
 }

@@ -65,7 +65,11 @@ func (w *Writer) closeDrained() {
 // false when there will be no more. It runs with mu held.
 func (l *leg) drained(acked int64) bool {
 	w := l.writer
-	if !w.draining || !l.survives || acked > l.taken {
+	if !w.draining || !l.survives {
+		return false
+	}
+	if acked > l.taken {
+		w.disagreed() // it acknowledged what was not sent
 		return false
 	}
 	l.acked = acked
@@ -80,9 +84,14 @@ func (l *leg) lost() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.draining && l.survives && l.confirmed() < w.newest {
-		w.draining = false
-		w.closeDrained()
+		w.disagreed()
 	}
+}
+
+// disagreed notes that the survivors won't agree. It runs with mu held.
+func (w *Writer) disagreed() {
+	w.draining = false
+	w.closeDrained()
 }
 
 // Survivors are the DataNodes that did not break the writer, by their index in the

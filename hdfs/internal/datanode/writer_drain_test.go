@@ -1,10 +1,16 @@
 package datanode
 
 import (
+	"bytes"
+	"context"
 	"net"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/talos-log/talos/hdfs/internal/wire"
 )
 
 func gone(net.Conn, received) bool { return false }
@@ -62,4 +68,39 @@ func TestAWriterThatDidNotFailHasNoSurvivors(t *testing.T) {
 	w.Abandon()
 	survivors, _ := w.Survivors()
 	require.Empty(t, survivors)
+}
+
+// A survivor that acknowledges what it was not sent is believed in nothing, and no
+// connection is left open for it.
+func TestASurvivorThatLiesIsNone(t *testing.T) {
+	nodes := three(t)
+	failed := make(chan struct{})
+	nodes[1].on = from(1, gone)
+	nodes[2].on = from(1, func(conn net.Conn, p received) bool {
+		<-failed
+		var both bytes.Buffer
+		answer(&both, p.header.GetSeqno(), wire.Status_SUCCESS)
+		answer(&both, p.header.GetSeqno()+1, wire.Status_SUCCESS)
+		_, err := conn.Write(both.Bytes())
+		return err == nil
+	})
+	var mu sync.Mutex
+	var conns []net.Conn
+	w := connected(t, Config{Dial: func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		mu.Lock()
+		defer mu.Unlock()
+		conns = append(conns, conn)
+		return conn, err
+	}}, nodes...)
+	appendAndWait(t, w, []byte("a record"), false)
+	w.Append([]byte("a record"), false, func(error) {})
+	<-w.Dead()
+	close(failed)
+	w.Abandon()
+	survivors, _ := w.Survivors()
+	require.Empty(t, survivors)
+	for _, conn := range conns {
+		require.ErrorIs(t, conn.SetDeadline(time.Time{}), net.ErrClosed)
+	}
 }
