@@ -14,7 +14,8 @@ const (
 
 // drainOrClose ends the connections of a writer that has just failed: at once to
 // those that are to blame, and to the others when they have all that was
-// queued, so that they agree on the block's length. It runs with mu held.
+// queued, so that they agree on the block's length. Of a block in which nothing is
+// acknowledged, nobody wants to know that. It runs with mu held.
 func (w *Writer) drainOrClose(blamed []*leg) {
 	survivors := 0
 	for _, l := range w.legs {
@@ -31,7 +32,7 @@ func (w *Writer) drainOrClose(blamed []*leg) {
 			survivors = -len(w.legs)
 		}
 	}
-	w.draining = len(blamed) > 0 && survivors > 0 && !w.fixed && !w.ending && w.newest >= 0
+	w.draining = len(blamed) > 0 && survivors > 0 && !w.fixed && !w.ending && w.acknowledged > 0
 	now := time.Now()
 	for _, l := range w.legs {
 		if w.draining && l.survives {

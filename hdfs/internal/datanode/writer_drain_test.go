@@ -104,3 +104,16 @@ func TestASurvivorThatLiesIsNone(t *testing.T) {
 		require.ErrorIs(t, conn.SetDeadline(time.Time{}), net.ErrClosed)
 	}
 }
+
+// Who makes a segment goes on with another one at once.
+func TestNobodyWaitsForSurvivorsWhileNothingIsAcknowledged(t *testing.T) {
+	virtual(t, []action{nil, gone, silent}, func(t *testing.T, w *Writer, _ []*fakeNode) {
+		begun := time.Now()
+		w.Append([]byte("the head"), true, func(error) {})
+		<-w.Dead()
+		w.Abandon()
+		require.Zero(t, time.Since(begun))
+		survivors, _ := w.Survivors()
+		require.Empty(t, survivors)
+	})
+}
