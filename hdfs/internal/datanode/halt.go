@@ -1,8 +1,9 @@
 package datanode
 
 import (
+	"bufio"
 	"context"
-	"sync"
+	"net"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,22 +24,7 @@ import (
 // It is the set-up of a pipeline recovery that goes no further, and under the same
 // generation stamp: the NameNode is not asked, and nothing else changes.
 func Halt(ctx context.Context, c Config, block *wire.LocatedBlock) []*NodeError {
-	c = c.withDefaults()
-	nodes := block.GetLocations()
-	refused := make([]*NodeError, len(nodes))
-	var all sync.WaitGroup
-	for i, node := range nodes {
-		all.Go(func() {
-			conn, _, err := open(ctx, c, Address(node, c.UseHostname), halting(c, block, i))
-			if err != nil {
-				refused[i] = &NodeError{Node: node, Err: err}
-				return
-			}
-			_ = conn.Close() // nothing was written
-		})
-	}
-	all.Wait()
-	return failures(refused)
+	return ask(ctx, c.withDefaults(), block, halting, hangUp)
 }
 
 // halting asks a DataNode to let somebody else go on behind what it acknowledged,
@@ -54,24 +40,16 @@ func halting(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
 // generation stamp, and returns those that did not do it. Their writer must have
 // ended.
 func CloseReplicas(ctx context.Context, c Config, block *wire.LocatedBlock, length int64, stamp uint64) []*NodeError {
-	c = c.withDefaults()
-	nodes := block.GetLocations()
-	refused := make([]*NodeError, len(nodes))
-	var all sync.WaitGroup
-	for i, node := range nodes {
-		all.Go(func() {
-			op := operation(c, block, i, Setup{Append: true, Length: length, NewStamp: stamp})
-			op.Stage = wire.Stage_PIPELINE_CLOSE_RECOVERY.Enum()
-			conn, _, err := open(ctx, c, Address(node, c.UseHostname), op)
-			if err != nil {
-				refused[i] = &NodeError{Node: node, Err: err}
-				return
-			}
-			_ = conn.Close() // nothing was written
-		})
-	}
-	all.Wait()
-	return failures(refused)
+	return ask(ctx, c.withDefaults(), block, func(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
+		op := operation(c, block, i, Setup{Append: true, Length: length, NewStamp: stamp})
+		op.Stage = wire.Stage_PIPELINE_CLOSE_RECOVERY.Enum()
+		return op
+	}, hangUp)
+}
+
+// hangUp ends a connection on which nothing is to follow.
+func hangUp(_ int, conn net.Conn, _ *bufio.Reader) {
+	_ = conn.Close() // nothing was written
 }
 
 // maxBlock is more than any replica has, in bytes.

@@ -44,20 +44,12 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 	}
 	w.offset, w.acknowledged = s.Length, s.Length
 	w.patience = patience{since: time.Now(), legs: make(map[*leg]wait, len(nodes))}
-	refused := make([]*NodeError, len(nodes))
-	var all sync.WaitGroup
-	for i, node := range nodes {
-		all.Go(func() {
-			conn, r, err := open(ctx, c, Address(node, c.UseHostname), operation(c, block, i, s))
-			if err != nil {
-				refused[i] = &NodeError{Node: node, Err: err}
-				return
-			}
-			w.legs[i] = newLeg(w, node, conn, r)
-		})
-	}
-	all.Wait()
-	if failed := failures(refused); len(failed) > 0 {
+	failed := ask(ctx, c, block, func(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
+		return operation(c, block, i, s)
+	}, func(i int, conn net.Conn, r *bufio.Reader) {
+		w.legs[i] = newLeg(w, nodes[i], conn, r)
+	})
+	if len(failed) > 0 {
 		for _, l := range w.legs {
 			if l != nil {
 				_ = l.conn.Close() // nothing was written
@@ -73,8 +65,27 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 	return w, nil
 }
 
-// failures returns the errors among refused.
-func failures(refused []*NodeError) (failed []*NodeError) {
+// ask asks every DataNode of a block for an operation, all at once, hands over the
+// connections to those that accept it, and returns those that don't.
+func ask(
+	ctx context.Context, c Config, block *wire.LocatedBlock,
+	operation func(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock,
+	accepted func(i int, conn net.Conn, r *bufio.Reader),
+) (failed []*NodeError) {
+	nodes := block.GetLocations()
+	refused := make([]*NodeError, len(nodes))
+	var all sync.WaitGroup
+	for i, node := range nodes {
+		all.Go(func() {
+			conn, r, err := open(ctx, c, Address(node, c.UseHostname), operation(c, block, i))
+			if err != nil {
+				refused[i] = &NodeError{Node: node, Err: err}
+				return
+			}
+			accepted(i, conn, r)
+		})
+	}
+	all.Wait()
 	for _, one := range refused {
 		if one != nil {
 			failed = append(failed, one)
