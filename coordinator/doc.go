@@ -36,7 +36,10 @@
 // Each change names the revisions that it rests on, and is one transaction:
 //
 //	Register     nodes/ is absent, or of the same node id       ─► nodes/; a restart mark goes
-//	CreateTopic  topics/, ids/, deleted/ absent                 ─► topics/, ids/
+//	CreateTopic  topics/, ids/, deleted/ absent, all of topics/
+//	             as the view has it (the limits count it)       ─► topics/, ids/
+//	AlterTopic   topics/ unchanged; for more partitions, all
+//	             of topics/ as the view has it                  ─► topics/
 //	DeleteTopic  topics/ unchanged                              ─► deleted/; topics/, ids/, assignments/,
 //	                                                               pins/, records/…/ go
 //	scheduler    scheduler is of this very registration,

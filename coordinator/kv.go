@@ -28,10 +28,12 @@ type Update struct {
 }
 
 // Cond holds if the key was last written by the transaction Revision; 0: if
-// there is no such key.
+// there is no such key. With Prefix, it holds if no key that begins with Key was
+// written after the transaction Revision; one that was removed does not count.
 type Cond struct {
 	Key      string
 	Revision int64
+	Prefix   bool
 }
 
 // OpKind says what an Op does.

@@ -72,6 +72,28 @@ func TestKV_CommitAppliesAllOrNothing(t *testing.T) {
 	})
 }
 
+func TestKV_ACommitMayRestOnAllThatBeginsWithAPrefix(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		kv := open()
+		none := []coordinator.Cond{{Key: "/t/", Prefix: true}}
+		first := commit(t, kv, none, coordinator.Put("/t/a", nil))
+		revision, err := kv.Commit(t.Context(), none, []coordinator.Op{coordinator.Put("/t/b", nil)})
+		require.NoError(t, err)
+		require.Zero(t, revision, "there is one now")
+
+		commit(t, kv, nil, coordinator.Put("/u", nil))
+		rests := []coordinator.Cond{{Key: "/t/", Revision: first, Prefix: true}}
+		commit(t, kv, rests, coordinator.Put("/s", nil))
+		commit(t, kv, nil, coordinator.Delete("/t/a"))
+		second := commit(t, kv, rests, coordinator.Put("/t/b", nil))
+		revision, err = kv.Commit(t.Context(), rests, []coordinator.Op{coordinator.Put("/s", nil)})
+		require.NoError(t, err)
+		require.Zero(t, revision)
+		rests[0].Revision = second
+		commit(t, kv, rests, coordinator.Put("/t/b", nil))
+	})
+}
+
 func TestKV_AKeyThatWasDeletedIsAbsentAgain(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		kv := open()

@@ -120,7 +120,7 @@ func newTopic(name talos.TopicName) talos.Topic {
 func createTopic(t *testing.T, m *coordinator.Meta, name talos.TopicName) talos.PartitionID {
 	t.Helper()
 	topic := newTopic(name)
-	require.NoError(t, m.CreateTopic(t.Context(), topic))
+	require.NoError(t, m.CreateTopic(t.Context(), topic, nil))
 	return talos.PartitionID{Topic: topic.ID}
 }
 

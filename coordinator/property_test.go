@@ -41,7 +41,7 @@ func TestRecord_ConcurrentRaisesAndSwapsLoseNothing(t *testing.T) {
 		topic := newTopic("logs")
 		id := talos.PartitionID{Topic: topic.ID}
 		workers := drawWorkers(rt, store, id)
-		require.NoError(rt, workers[0].meta.CreateTopic(ctx, topic))
+		require.NoError(rt, workers[0].meta.CreateTopic(ctx, topic, nil))
 
 		var wg sync.WaitGroup
 		for _, w := range workers {

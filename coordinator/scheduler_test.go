@@ -56,7 +56,7 @@ func TestSchedule_OneNodePlansAndAnotherGoesOn(t *testing.T) {
 		require.Eventually(t, func() bool { return watcher.View().Scheduler() == "a" }, patience, time.Millisecond)
 		b := scheduling(t, open(), "b")
 		logs := newTopic("logs")
-		require.NoError(t, watcher.CreateTopic(t.Context(), logs))
+		require.NoError(t, watcher.CreateTopic(t.Context(), logs, nil))
 		awaitOwners(t, watcher, logs.ID, []string{"a", "b"}, a, b)
 		require.Equal(t, "a", watcher.View().Scheduler())
 
@@ -71,7 +71,7 @@ func TestSchedule_JoinAndDrain(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		a := scheduling(t, open(), "a")
 		logs := newTopic("logs")
-		require.NoError(t, a.CreateTopic(t.Context(), logs))
+		require.NoError(t, a.CreateTopic(t.Context(), logs, nil))
 		awaitOwners(t, a, logs.ID, []string{"a"})
 		b := scheduling(t, open(), "b")
 		awaitOwners(t, b, logs.ID, []string{"a", "b"}, a)
@@ -88,13 +88,13 @@ func TestSchedule_ARestartHoldsThePartitions(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		a := scheduling(t, open(), "a")
 		logs := newTopic("logs")
-		require.NoError(t, a.CreateTopic(t.Context(), logs))
+		require.NoError(t, a.CreateTopic(t.Context(), logs, nil))
 		awaitOwners(t, a, logs.ID, []string{"a"})
 		require.NoError(t, a.Restart(t.Context(), "a", time.Now().Add(time.Hour)))
 		a.Close()
 		b := scheduling(t, open(), "b")
 		more := newTopic("more")
-		require.NoError(t, b.CreateTopic(t.Context(), more))
+		require.NoError(t, b.CreateTopic(t.Context(), more, nil))
 		awaitOwners(t, b, more.ID, []string{"b"})
 		require.Equal(t, []string{"a", "a", "a", "a"}, b.View().Assignment(logs.ID).Owners)
 		require.NotNil(t, b.View().Owner(talos.PartitionID{Topic: logs.ID}).Restart)
@@ -113,7 +113,7 @@ func TestSchedule_WritesUnderItsElectionOnly(t *testing.T) {
 		a := registered(t, kv, "a")
 		other := openMeta(t, open(), "b")
 		logs := newTopic("logs")
-		require.NoError(t, a.CreateTopic(t.Context(), logs))
+		require.NoError(t, a.CreateTopic(t.Context(), logs, nil))
 		elected := make(chan struct{})
 		kv.beforeCommit = func() { // of the election
 			kv.beforeCommit = func() { // of the first plan
@@ -125,7 +125,7 @@ func TestSchedule_WritesUnderItsElectionOnly(t *testing.T) {
 		schedule(t, a)
 		awaitClosed(t, elected, "the scheduler plans")
 		more := newTopic("more")
-		require.NoError(t, other.CreateTopic(t.Context(), more))
+		require.NoError(t, other.CreateTopic(t.Context(), more, nil))
 		awaitOwners(t, other, more.ID, []string{"a"})
 		require.Equal(t, []string{"/talos/v1/view/assignments/" + more.ID.String()}, list(t, kv, "/talos/v1/view/assignments/"))
 	})
@@ -135,7 +135,7 @@ func TestSchedule_PinsAndLoadsReachThePlan(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		a, b := scheduling(t, open(), "a"), scheduling(t, open(), "b")
 		logs := newTopic("logs")
-		require.NoError(t, a.CreateTopic(t.Context(), logs))
+		require.NoError(t, a.CreateTopic(t.Context(), logs, nil))
 		awaitOwners(t, a, logs.ID, []string{"a", "b"}, a, b)
 		require.NoError(t, a.Pin(t.Context(), logs.ID, func(p coordinator.Pins) {
 			for n := range logs.Partitions {

@@ -15,8 +15,11 @@ type topicRef struct {
 func (r topicRef) validate() error { return r.Name.Validate() }
 
 // CreateTopic records a topic; TopicExists if the name is taken. The same call
-// again (same id) succeeds, so a caller may repeat it after MetaUnavailable.
-func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic) error {
+// again (same id) succeeds, so a caller may repeat it after MetaUnavailable. May is
+// asked before: its errors are returned, and all topics that it finds in the view
+// are all that there are when this one is made, but for some that were deleted
+// since. It may be called several times; nil allows everything.
+func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic, may func() error) error {
 	const op = "coordinator.CreateTopic"
 	if err := validateTopic(topic); err != nil {
 		return err
@@ -31,6 +34,7 @@ func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic) error {
 		return err
 	}
 	return m.race(func() (bool, error) {
+		seen := m.view.Revision()
 		entries, err := m.kv.Load(ctx, keys...)
 		if err != nil {
 			return false, fmt.Errorf("%s %s: %w", op, topic.Name, err)
@@ -44,14 +48,33 @@ func (m *Meta) CreateTopic(ctx context.Context, topic talos.Topic) error {
 				Detail: fmt.Sprintf("the id %s was used before; every creation needs a new one", topic.ID),
 			}
 		}
-		applied, err := m.change(ctx,
-			[]Cond{{Key: keys[0]}, {Key: keys[1]}, {Key: keys[2]}},
-			[]Op{Put(keys[0], value), Put(keys[1], ref)})
+		conds := []Cond{{Key: keys[0]}, {Key: keys[1]}, {Key: keys[2]}}
+		if may != nil {
+			if err := may(); err != nil {
+				return false, err
+			}
+			conds = append(conds, sameTopics(seen))
+		}
+		applied, err := m.change(ctx, conds, []Op{Put(keys[0], value), Put(keys[1], ref)})
+		if err == nil && !applied {
+			err = m.awaitTopics(ctx, seen)
+		}
 		if err != nil {
 			err = fmt.Errorf("%s %s: %w", op, topic.Name, err)
 		}
 		return applied, err
 	})
+}
+
+// sameTopics holds while a view that has seen a transaction shows all topics, and
+// all their partitions.
+func sameTopics(seen int64) Cond { return Cond{Key: topicsPrefix, Revision: seen, Prefix: true} }
+
+// awaitTopics waits until the view shows more than seen, after sameTopics or another
+// condition on a topic did not hold. What they rest on was read behind seen, so there
+// is more to come.
+func (m *Meta) awaitTopics(ctx context.Context, seen int64) error {
+	return m.AwaitRevision(ctx, seen+1)
 }
 
 // sameTopic returns nil if e holds this very creation of the topic.
@@ -69,12 +92,14 @@ func sameTopic(op string, e Entry, topic talos.Topic) error {
 // AlterTopic replaces a topic by what change makes of it, unless that is the same,
 // and returns what it is then. Name and id stay. Change may be called several
 // times, each time with the topic as it is, and what it returned last counts; its
-// errors are returned. UnknownTopic if there is none. After any other error the
-// outcome is unknown.
+// errors are returned. If it adds partitions, what it finds of topics in the view is
+// all that there is then, as in CreateTopic. UnknownTopic if there is none. After any
+// other error the outcome is unknown.
 func (m *Meta) AlterTopic(ctx context.Context, name talos.TopicName, change func(talos.Topic) (talos.Topic, error)) (talos.Topic, error) {
 	const op = "coordinator.AlterTopic"
 	var next talos.Topic
 	err := m.race(func() (bool, error) {
+		seen := m.view.Revision()
 		e, err := m.loadTopic(ctx, op, name)
 		if err != nil {
 			return false, err
@@ -94,7 +119,14 @@ func (m *Meta) AlterTopic(ctx context.Context, name talos.TopicName, change func
 		if err != nil {
 			return false, err
 		}
-		applied, err := m.change(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Put(e.Key, value)})
+		conds, more := []Cond{{Key: e.Key, Revision: e.Revision}}, next.Partitions > now.Partitions
+		if more {
+			conds = append(conds, sameTopics(seen))
+		}
+		applied, err := m.change(ctx, conds, []Op{Put(e.Key, value)})
+		if err == nil && !applied && more {
+			err = m.awaitTopics(ctx, seen)
+		}
 		if err != nil {
 			err = fmt.Errorf("%s %s: %w", op, name, err)
 		}

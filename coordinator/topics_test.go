@@ -17,8 +17,8 @@ func TestTopic_Life(t *testing.T) {
 		m := registered(t, kv, "a")
 		logs, audit := newTopic("logs"), newTopic("audit")
 		logs.Config.SegmentBytes = 1 << 20
-		require.NoError(t, m.CreateTopic(t.Context(), logs))
-		require.NoError(t, m.CreateTopic(t.Context(), audit))
+		require.NoError(t, m.CreateTopic(t.Context(), logs, nil))
+		require.NoError(t, m.CreateTopic(t.Context(), audit, nil))
 
 		topics, err := m.Topics(t.Context())
 		require.NoError(t, err)
@@ -58,9 +58,9 @@ func TestCreateTopic_Refused(t *testing.T) {
 	store := mem.New()
 	m := openMeta(t, store, "a")
 	logs := newTopic("logs")
-	require.NoError(t, m.CreateTopic(t.Context(), logs))
+	require.NoError(t, m.CreateTopic(t.Context(), logs, nil))
 	gone := newTopic("gone")
-	require.NoError(t, m.CreateTopic(t.Context(), gone))
+	require.NoError(t, m.CreateTopic(t.Context(), gone, nil))
 	_, err := m.DeleteTopic(t.Context(), "gone")
 	require.NoError(t, err)
 	before := list(t, store, "/")
@@ -78,7 +78,7 @@ func TestCreateTopic_Refused(t *testing.T) {
 		"a name with a slash":   {newTopic("a/b"), talos.InvalidTopicName},
 		"a configuration fault": {talos.Topic{Name: "other", ID: talos.NewTopicID(), Partitions: 1, Config: talos.TopicConfig{SegmentBytes: 1}}, talos.InvalidConfig},
 	} {
-		require.ErrorIs(t, m.CreateTopic(t.Context(), c.topic), c.want, name)
+		require.ErrorIs(t, m.CreateTopic(t.Context(), c.topic, nil), c.want, name)
 	}
 	require.Equal(t, before, list(t, store, "/"), "nothing was written")
 }
@@ -89,8 +89,8 @@ func TestCreateTopic_MayBeRepeatedAfterAnUnknownOutcome(t *testing.T) {
 	m := openMeta(t, kv, "a")
 	topic := newTopic("logs")
 	kv.failCommits(lostReply, 1)
-	require.ErrorIs(t, m.CreateTopic(t.Context(), topic), talos.MetaUnavailable)
-	require.NoError(t, m.CreateTopic(t.Context(), topic))
+	require.ErrorIs(t, m.CreateTopic(t.Context(), topic, nil), talos.MetaUnavailable)
+	require.NoError(t, m.CreateTopic(t.Context(), topic, nil))
 }
 
 func TestDeleteTopic_OfAnUnknownName(t *testing.T) {
@@ -213,7 +213,7 @@ func TestAlterTopic(t *testing.T) {
 		kv := open()
 		m := registered(t, kv, "a")
 		logs := newTopic("logs")
-		require.NoError(t, m.CreateTopic(t.Context(), logs))
+		require.NoError(t, m.CreateTopic(t.Context(), logs, nil))
 		asked := 0
 		more := func(now talos.Topic) (talos.Topic, error) {
 			asked++
@@ -245,7 +245,7 @@ func TestAlterTopic(t *testing.T) {
 func TestAlterTopic_IsAskedAgainOfWhatOthersMade(t *testing.T) {
 	store := mem.New()
 	m := openMeta(t, store, "a")
-	require.NoError(t, m.CreateTopic(t.Context(), newTopic("logs")))
+	require.NoError(t, m.CreateTopic(t.Context(), newTopic("logs"), nil))
 	seen := []int64{}
 	altered, err := m.AlterTopic(t.Context(), "logs", func(now talos.Topic) (talos.Topic, error) {
 		seen = append(seen, now.Config.RetentionMillis)

@@ -161,7 +161,7 @@ func (kv *KV) Commit(ctx context.Context, conds []coordinator.Cond, ops []coordi
 	const op = "etcd.Commit"
 	compares := make([]clientv3.Cmp, 0, len(conds))
 	for _, c := range conds {
-		compares = append(compares, clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.Revision))
+		compares = append(compares, compare(c))
 	}
 	writes := make([]clientv3.Op, 0, len(ops))
 	for _, o := range ops {
@@ -179,6 +179,13 @@ func (kv *KV) Commit(ctx context.Context, conds []coordinator.Cond, ops []coordi
 		return 0, nil
 	}
 	return resp.Header.Revision, nil
+}
+
+func compare(c coordinator.Cond) clientv3.Cmp {
+	if c.Prefix {
+		return clientv3.Compare(clientv3.ModRevision(c.Key).WithPrefix(), "<", c.Revision+1)
+	}
+	return clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.Revision)
 }
 
 func write(o coordinator.Op) clientv3.Op {

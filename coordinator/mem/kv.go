@@ -113,7 +113,7 @@ func (kv *KV) Commit(ctx context.Context, conds []coordinator.Cond, ops []coordi
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range conds {
-		if s.entries[c.Key].revision != c.Revision {
+		if !s.holdsLocked(c) {
 			return 0, nil
 		}
 	}
@@ -163,6 +163,18 @@ func (one *session) Close(context.Context) error {
 func (s *store) loadLocked(key string) coordinator.Entry {
 	e := s.entries[key]
 	return coordinator.Entry{Key: key, Value: append([]byte(nil), e.value...), Revision: e.revision}
+}
+
+func (s *store) holdsLocked(c coordinator.Cond) bool {
+	if !c.Prefix {
+		return s.entries[c.Key].revision == c.Revision
+	}
+	for key, e := range s.entries {
+		if strings.HasPrefix(key, c.Key) && e.revision > c.Revision {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *store) applyLocked(o coordinator.Op) {

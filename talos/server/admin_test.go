@@ -98,7 +98,7 @@ func TestATopicThatAnotherNodeCreatedIsKnown(t *testing.T) {
 	c := newCluster()
 	n := c.start(t, "n1")
 	elsewhere := talos.Topic{Name: "logs", ID: talos.NewTopicID(), Partitions: 1}
-	require.NoError(t, n.meta.CreateTopic(t.Context(), elsewhere))
+	require.NoError(t, n.meta.CreateTopic(t.Context(), elsewhere, nil))
 
 	_, err := n.admin.CreateTopic(t.Context(), &talosv1.CreateTopicRequest{Name: "logs", Partitions: 2})
 	require.Equal(t, string(talos.TopicExists), detail(t, err).GetKind())

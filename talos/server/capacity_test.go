@@ -145,6 +145,47 @@ func TestTopicsAndPartitionsAreLimited(t *testing.T) {
 	require.Contains(t, detail(t, create("c", 1)).GetMessage(), "limits.topics")
 }
 
+// A node that has not heard yet of what another one made counts it all the same.
+func TestTopicsAndPartitionsAreLimitedThroughAnyNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		limited := with(func(c *Capacity) { c.Topics, c.Partitions = 3, 10 })
+		first, second := c.start(t, "n1", limited), c.start(t, "n2", limited)
+		first.createTopic(t, "a", 2)
+		synctest.Wait()
+		meanwhile := func(elsewhere func(), here func() error) error {
+			hears := make(chan struct{})
+			c.deaf.Store("n2", hears)
+			elsewhere()
+			time.AfterFunc(time.Second, func() {
+				c.deaf.Delete("n2")
+				close(hears)
+			})
+			err := here()
+			<-hears
+			return err
+		}
+		more := func(partitions int32) func() error {
+			return func() error {
+				_, err := second.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "a", Partitions: &partitions})
+				return err
+			}
+		}
+		create := func() error {
+			_, err := second.admin.CreateTopic(t.Context(), &talosv1.CreateTopicRequest{Name: "d", Partitions: 1})
+			return err
+		}
+		err := meanwhile(func() { first.createTopic(t, "b", 6) }, more(5))
+		require.Contains(t, detail(t, err).GetMessage(), "limits.partitions")
+		require.NoError(t, meanwhile(func() {}, more(3)))
+		err = meanwhile(func() { first.createTopic(t, "c", 1) }, create)
+		require.Contains(t, detail(t, err).GetMessage(), "limits.topics")
+		listed, err := first.admin.ListTopics(t.Context(), &talosv1.ListTopicsRequest{})
+		require.NoError(t, err)
+		require.Len(t, listed.GetTopics(), 3)
+	})
+}
+
 func TestConnectionsBeyondTheLimitsAreClosed(t *testing.T) {
 	var refused []string
 	raw, err := net.Listen("tcp", "127.0.0.1:0")

@@ -35,18 +35,27 @@ func (t *term) createTopic(ctx context.Context, topic talos.Topic) error {
 		if _, taken := t.view.Topic(topic.Name); taken {
 			return &talos.Error{Kind: talos.TopicExists, Op: "server.CreateTopic", Subject: string(topic.Name)}
 		}
-		if !topic.Name.Internal() {
-			if err := t.mayHave("server.CreateTopic", topic.Name, 1, topic.Partitions); err != nil {
-				return err
+		may := func() error {
+			if topic.Name.Internal() {
+				return nil
 			}
+			return t.mayHave("server.CreateTopic", topic.Name, 1, topic.Partitions)
+		}
+		if err := may(); err != nil {
+			return err // before a manifest is written
 		}
 		first := manifest.Manifest{Version: 1, Topic: topic, Created: time.Now()}
 		if err := manifest.Write(ctx, t.node.cfg.Store, first); err != nil {
 			return storeError("server.CreateTopic", topic, err)
 		}
-		err := t.settle(ctx, func() error { return t.node.cfg.Meta.CreateTopic(ctx, topic) })
-		if err == nil || isUncertain(err) {
-			// Or it may exist now: then its manifest stays.
+		uncertain := false
+		err := t.settle(ctx, func() error {
+			err := t.node.cfg.Meta.CreateTopic(ctx, topic, may)
+			uncertain = uncertain || isUncertain(err)
+			return err
+		})
+		if err == nil || uncertain {
+			// Or it may exist now, or later: then its manifest stays.
 			return err
 		}
 		return errors.Join(err, removeManifests(ctx, t.node.cfg.Store, topic.ID))

@@ -154,7 +154,7 @@ func TestTheRecordIsLeftAsThePointSays(t *testing.T) {
 				return meta
 			}
 			first := open(kv)
-			require.NoError(t, first.CreateTopic(t.Context(), topic))
+			require.NoError(t, first.CreateTopic(t.Context(), topic, nil))
 			planning, stop := context.WithCancel(t.Context())
 			planned := make(chan struct{})
 			go func() {

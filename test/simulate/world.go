@@ -113,7 +113,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	defer w.admin.Close()
-	if err := w.admin.CreateTopic(ctx, w.topic); err != nil {
+	if err := w.admin.CreateTopic(ctx, w.topic, nil); err != nil {
 		return Result{}, err
 	}
 	for i := range hosts {
