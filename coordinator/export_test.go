@@ -18,5 +18,6 @@ func (m *Meta) Assign(ctx context.Context, topic talos.TopicID, owners []string,
 	if err != nil {
 		return err
 	}
-	return m.settled(ctx, "test", nil, []Op{put})
+	_, err = m.change(ctx, nil, []Op{put})
+	return err
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/talos-log/talos/talos"
 )
 
 // LeavingKind is how a node leaves.
@@ -52,36 +50,63 @@ func decodeLeaving(e Entry) (Leaving, error) {
 	})
 }
 
-// Drain marks a node as one that should own nothing, until Uncordon.
+// Drain marks a node as one that should own nothing, until Uncordon. An operator's
+// mark that says so already stays as it is.
 func (m *Meta) Drain(ctx context.Context, node string) error {
-	return m.mark(ctx, node, Leaving{Kind: LeavingDrain, SinceMillis: m.now().UnixMilli()})
+	return m.race(func() (bool, error) {
+		e, err := m.load(ctx, leavingKey(node))
+		if err != nil {
+			return false, fmt.Errorf("coordinator.Drain: %w", err)
+		}
+		// As it is, not as the view has it: that may not show an Uncordon yet.
+		if now, err := decodeLeaving(e); e.Revision != 0 && err == nil && now.Kind == LeavingDrain && !now.Ending {
+			m.awaitSeen(ctx, e.Revision)
+			return true, nil
+		}
+		return m.mark(ctx, e, Leaving{Kind: LeavingDrain, SinceMillis: m.now().UnixMilli()})
+	})
 }
 
 // Restart marks a node as one that comes back until then.
 func (m *Meta) Restart(ctx context.Context, node string, until time.Time) error {
-	return m.mark(ctx, node, Leaving{Kind: LeavingRestart, UntilMillis: until.UnixMilli(), SinceMillis: m.now().UnixMilli()})
+	return m.race(func() (bool, error) {
+		e, err := m.load(ctx, leavingKey(node))
+		if err != nil {
+			return false, fmt.Errorf("coordinator.Restart: %w", err)
+		}
+		return m.mark(ctx, e, Leaving{Kind: LeavingRestart, UntilMillis: until.UnixMilli(), SinceMillis: m.now().UnixMilli()})
+	})
 }
 
-func (m *Meta) mark(ctx context.Context, node string, mark Leaving) error {
-	key := leavingKey(node)
-	value, err := encode(key, mark)
+// mark replaces what was read, unless somebody else did.
+func (m *Meta) mark(ctx context.Context, read Entry, mark Leaving) (bool, error) {
+	value, err := encode(read.Key, mark)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return m.settled(ctx, "coordinator.Leaving", nil, []Op{Put(key, value)})
+	applied, err := m.change(ctx, []Cond{{Key: read.Key, Revision: read.Revision}}, []Op{Put(read.Key, value)})
+	if err != nil {
+		err = fmt.Errorf("coordinator.mark: %w", err)
+	}
+	return applied, err
 }
 
 // Uncordon takes a node's mark away; it is no error if there is none.
 func (m *Meta) Uncordon(ctx context.Context, node string) error {
-	const op = "coordinator.Uncordon"
-	e, err := m.load(ctx, leavingKey(node))
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	if e.Revision == 0 {
-		return nil
-	}
-	return m.settled(ctx, op, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Delete(e.Key)})
+	return m.race(func() (bool, error) {
+		e, err := m.load(ctx, leavingKey(node))
+		if err != nil {
+			return false, fmt.Errorf("coordinator.Uncordon: %w", err)
+		}
+		if e.Revision == 0 {
+			return true, nil
+		}
+		applied, err := m.change(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Delete(e.Key)})
+		if err != nil {
+			err = fmt.Errorf("coordinator.Uncordon: %w", err)
+		}
+		return applied, err
+	})
 }
 
 // LeaveNow marks this node as one that ends, unless an operator has marked it
@@ -102,19 +127,4 @@ func (m *Meta) LeaveNow(ctx context.Context) error {
 	}
 	m.awaitSeen(ctx, revision)
 	return nil
-}
-
-// settled commits what changes a key of the view, and waits until the node's own
-// view shows it.
-func (m *Meta) settled(ctx context.Context, op string, conds []Cond, ops []Op) error {
-	revision, err := m.kv.Commit(ctx, conds, ops)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", op, err)
-	case revision == 0:
-		return &talos.Error{Kind: talos.MetaUnavailable, Op: op, Detail: "somebody else changed it first: try again"}
-	default:
-		m.awaitSeen(ctx, revision)
-		return nil
-	}
 }

@@ -215,7 +215,6 @@ func (s *clusterService) MarkNode(ctx context.Context, request *talosv1.MarkNode
 	if !known(meta.View(), id) {
 		return nil, unknownNode(op, id)
 	}
-	mark, marked := meta.View().Leaving(id)
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	var err error
@@ -223,9 +222,7 @@ func (s *clusterService) MarkNode(ctx context.Context, request *talosv1.MarkNode
 	case talosv1.NodeMark_NODE_MARK_UNSPECIFIED:
 		err = meta.Uncordon(ctx, id)
 	case talosv1.NodeMark_NODE_MARK_DRAIN:
-		if !marked || mark.Kind != coordinator.LeavingDrain || mark.Ending {
-			err = meta.Drain(ctx, id)
-		}
+		err = meta.Drain(ctx, id)
 	case talosv1.NodeMark_NODE_MARK_RESTART:
 		hold := time.Duration(request.GetHoldMs()) * time.Millisecond
 		if request.GetHoldMs() <= 0 || request.GetHoldMs() > maxHold.Milliseconds() {

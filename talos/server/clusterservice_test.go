@@ -2,6 +2,7 @@ package server
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -99,6 +100,26 @@ func TestAnOperatorDrainsANode(t *testing.T) {
 	require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_UNSPECIFIED, 0))
 	o.balanced(4, 4)
 	require.Equal(t, talosv1.NodeMark_NODE_MARK_UNSPECIFIED, o.node("b").GetMark())
+}
+
+// A node that has not heard yet that another one took a mark back sets it anew.
+func TestADrainHoldsThoughTheNodeHasNotHeardOfAnUncordon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		a, b := c.start(t, "a"), c.start(t, "b")
+		require.NoError(t, a.operator(t).mark("b", talosv1.NodeMark_NODE_MARK_DRAIN, 0))
+		synctest.Wait()
+		hears := make(chan struct{})
+		c.deaf.Store("a", hears)
+		require.NoError(t, b.operator(t).mark("b", talosv1.NodeMark_NODE_MARK_UNSPECIFIED, 0))
+		require.NoError(t, a.operator(t).mark("b", talosv1.NodeMark_NODE_MARK_DRAIN, 0))
+		c.deaf.Delete("a")
+		close(hears)
+		synctest.Wait()
+		for _, n := range []*testNode{a, b} {
+			require.Equal(t, talosv1.NodeMark_NODE_MARK_DRAIN, n.operator(t).node("b").GetMark())
+		}
+	})
 }
 
 func TestAnOperatorPinsAPartition(t *testing.T) {
