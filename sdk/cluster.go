@@ -136,7 +136,8 @@ func (c *Client) Restart(ctx context.Context, node string, hold time.Duration) e
 	})
 }
 
-// Uncordon takes back Drain and Restart.
+// Uncordon takes back Drain and Restart. It is no error if there is nothing to take
+// back, also of a node that the cluster does not know.
 func (c *Client) Uncordon(ctx context.Context, node string) error {
 	return c.mark(ctx, "sdk.Uncordon", &talosv1.MarkNodeRequest{Node: node})
 }

@@ -212,7 +212,8 @@ func (s *clusterService) PinPartitions(ctx context.Context, request *talosv1.Pin
 func (s *clusterService) MarkNode(ctx context.Context, request *talosv1.MarkNodeRequest) (*talosv1.MarkNodeResponse, error) {
 	const op = "server.MarkNode"
 	meta, id := s.node.cfg.Meta, request.GetNode()
-	if !known(meta.View(), id) {
+	// One that is away is unknown as soon as its mark is gone, and may be asked for again.
+	if request.GetMark() != talosv1.NodeMark_NODE_MARK_UNSPECIFIED && !known(meta.View(), id) {
 		return nil, unknownNode(op, id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)

@@ -122,6 +122,23 @@ func TestADrainHoldsThoughTheNodeHasNotHeardOfAnUncordon(t *testing.T) {
 	})
 }
 
+// What was done already is no error, also of a node that is away and of which the
+// cluster then knows nothing anymore.
+func TestAnUncordonMayBeRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		a, b := c.start(t, "a"), c.start(t, "b")
+		o := a.operator(t)
+		require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_DRAIN, 0))
+		require.NoError(t, b.stop())
+		synctest.Wait()
+		for range 2 {
+			require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_UNSPECIFIED, 0))
+			require.Equal(t, talosv1.NodeMark_NODE_MARK_UNSPECIFIED, o.node("b").GetMark())
+		}
+	})
+}
+
 func TestAnOperatorPinsAPartition(t *testing.T) {
 	c := newCluster()
 	a := c.start(t, "a")

@@ -45,7 +45,8 @@ type ClusterClient interface {
 	// call again changes nothing. UnknownNode if a node is not registered.
 	PinPartitions(ctx context.Context, in *PinPartitionsRequest, opts ...grpc.CallOption) (*PinPartitionsResponse, error)
 	// MarkNode says that a node should leave, or that it should not. The same call
-	// again changes nothing but the end of a restart. UnknownNode if there is none.
+	// again changes nothing but the end of a restart. UnknownNode if there is no such
+	// node, unless its mark is taken away: that it has none is no error.
 	MarkNode(ctx context.Context, in *MarkNodeRequest, opts ...grpc.CallOption) (*MarkNodeResponse, error)
 }
 
@@ -126,7 +127,8 @@ type ClusterServer interface {
 	// call again changes nothing. UnknownNode if a node is not registered.
 	PinPartitions(context.Context, *PinPartitionsRequest) (*PinPartitionsResponse, error)
 	// MarkNode says that a node should leave, or that it should not. The same call
-	// again changes nothing but the end of a restart. UnknownNode if there is none.
+	// again changes nothing but the end of a restart. UnknownNode if there is no such
+	// node, unless its mark is taken away: that it has none is no error.
 	MarkNode(context.Context, *MarkNodeRequest) (*MarkNodeResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }

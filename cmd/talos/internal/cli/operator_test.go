@@ -107,6 +107,8 @@ func TestDrainAndBack(t *testing.T) {
 	_, words = c.must("node", "uncordon", "fake-1")
 	require.Contains(t, words, "fake-1 may own partitions again")
 	c.awaitOwners(map[string]int{"fake-0": 4, "fake-1": 4})
+	_, words = c.must("node", "uncordon", "fake-9")
+	require.Contains(t, words, "there is no node fake-9 now")
 	out, _ = c.must("rebalance", "status")
 	require.Contains(t, out, "nothing moves, and every node has its share")
 	out, _ = c.must("rebalance", "plan")
