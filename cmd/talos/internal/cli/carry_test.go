@@ -219,18 +219,29 @@ func TestCarrierOutlivesAShortOutage(t *testing.T) {
 }
 
 func TestReadMoves(t *testing.T) {
+	nodes := []sdk.NodeStatus{{ID: "a", Registered: true}, {ID: "b", Registered: true}, {ID: "c"}}
 	moves, err := readMoves(strings.NewReader(`{"topic":"logs","partition":3,"from":"a","to":"b","reason":"balance","bytes_per_second":1.5}
 
 {"topic":"logs","partition":0,"to":"b","later":"unknown"}
-`))
+`), nodes)
 	require.NoError(t, err)
 	require.Equal(t, []sdk.PlannedMove{
 		{Topic: "logs", Partition: 3, From: "a", To: "b", Reason: "balance", BytesPerSecond: 1.5},
 		{Topic: "logs", To: "b"},
 	}, moves)
 	for _, line := range []string{`{"partition":0,"to":"b"}`, `{"topic":"logs","to":"b"}`, `{"topic":"logs","partition":0}`, `logs 0 b`, `{"topic":"logs","partition":-1,"to":"b"}`} {
-		_, err := readMoves(strings.NewReader(`{"topic":"logs","partition":0,"to":"b"}` + "\n" + line))
+		_, err := readMoves(strings.NewReader(`{"topic":"logs","partition":0,"to":"b"}`+"\n"+line), nodes)
 		require.ErrorIs(t, err, talos.InvalidRequest, line)
 		require.ErrorContains(t, err, "line 2", line)
+	}
+}
+
+// A plan may be older than the cluster is.
+func TestReadMovesRefusesNodesThatAreNotThere(t *testing.T) {
+	nodes := []sdk.NodeStatus{{ID: "b", Registered: true}, {ID: "c", Owned: 3}}
+	for _, node := range []string{"c", "d"} {
+		_, err := readMoves(strings.NewReader(`{"topic":"logs","partition":0,"to":"b"}`+"\n"+`{"topic":"logs","partition":7,"to":"`+node+`"}`), nodes)
+		require.ErrorIs(t, err, talos.UnknownNode)
+		require.ErrorContains(t, err, "line 2 of the plan: logs/7 is to go to "+node)
 	}
 }

@@ -179,6 +179,25 @@ func TestApplyAPlanFile(t *testing.T) {
 	require.Equal(t, exitRefused, exitCode(err))
 }
 
+// What can't be done is refused before the first partition moves, however many there
+// are before it.
+func TestAPlanFileWithAnUnknownNodeMovesNothing(t *testing.T) {
+	c := newConsole(t)
+	c.must("topic", "create", "logs", "--partitions", "80")
+	c.awaitOwners(map[string]int{"fake-0": 40, "fake-1": 40})
+	out, _ := c.must("rebalance", "plan", "--without", "fake-0", "-o", "json")
+	file := filepath.Join(t.TempDir(), "moves.json")
+	last := strings.LastIndex(out, `"to":"fake-1"`)
+	require.NoError(t, os.WriteFile(file, []byte(out[:last]+strings.Replace(out[last:], "fake-1", "fake-9", 1)), 0o600))
+	before, _ := c.must("partition", "describe", "logs")
+	_, _, err := c.run("rebalance", "apply", "-f", file)
+	require.Equal(t, exitNotFound, exitCode(err))
+	require.ErrorContains(t, err, "line 40 of the plan")
+	require.ErrorContains(t, err, "fake-9")
+	after, _ := c.must("partition", "describe", "logs")
+	require.Equal(t, before, after)
+}
+
 // A command that waits can be stopped; what it asked for goes on.
 func TestDrainIsStopped(t *testing.T) {
 	c := newConsole(t)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -40,7 +41,8 @@ plan, and waits until all are where they should be.
 
 The file has one JSON object per line, as ` + "`talos rebalance plan -o json`" + ` prints them;
 only topic, partition and to are needed. Lines may be changed or left out. A
-partition that is there already is passed over.
+partition that is there already is passed over. Nothing moves if a line names a
+topic, a partition or a node that is not there.
 
 It can be stopped at any time: partitions that are on their way get there, no
 others begin, and the same command goes on where this one ended. A layout that
@@ -120,16 +122,21 @@ func (a *applying) plan(ctx context.Context, cmd *cobra.Command, client *sdk.Cli
 		defer file.Close() //nolint:errcheck // it was only read
 		in = file
 	}
+	status, err := within(ctx, a.s, client.Cluster)
+	if err != nil {
+		return sdk.MovePlan{}, err
+	}
 	now.More = 0
-	now.Moves, err = readMoves(in)
+	now.Moves, err = readMoves(in, status.Nodes)
 	return now, err
 }
 
 // maxPlanLine bounds a line of a plan file, in bytes.
 const maxPlanLine = 64 << 10
 
-// readMoves reads a plan file.
-func readMoves(in io.Reader) ([]sdk.PlannedMove, error) {
+// readMoves reads a plan file. It refuses moves to nodes that are not there, before
+// anything has moved.
+func readMoves(in io.Reader, nodes []sdk.NodeStatus) ([]sdk.PlannedMove, error) {
 	var moves []sdk.PlannedMove
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, maxPlanLine)
@@ -146,6 +153,12 @@ func readMoves(in io.Reader) ([]sdk.PlannedMove, error) {
 			return nil, &hintedError{
 				error: &talos.Error{Kind: talos.InvalidRequest, Op: "cli.readMoves", Detail: fmt.Sprintf("line %d of the plan can't be used", number), Cause: fault},
 				hint:  `a line is like {"topic":"logs","partition":3,"to":"node-2"}: see ` + "`talos rebalance plan -o json`",
+			}
+		}
+		if !slices.ContainsFunc(nodes, func(n sdk.NodeStatus) bool { return n.ID == line.To && n.Registered }) {
+			return nil, &talos.Error{
+				Kind: talos.UnknownNode, Op: "cli.readMoves",
+				Detail: fmt.Sprintf("line %d of the plan: %s/%d is to go to %s", number, line.Topic, line.Partition, line.To),
 			}
 		}
 		moves = append(moves, sdk.PlannedMove{
