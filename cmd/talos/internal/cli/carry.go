@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,8 +60,8 @@ func (c *carrier) carry(ctx context.Context, moves []sdk.PlannedMove) error {
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(todo, carriedAtOnce) {
-		err := c.some(ctx, some)
+	for _, lot := range lots(todo) {
+		err := c.some(ctx, lot)
 		// Also after an error, or when somebody has stopped this.
 		if err := errors.Join(err, c.release(ctx)); err != nil {
 			return err
@@ -71,9 +72,9 @@ func (c *carrier) carry(ctx context.Context, moves []sdk.PlannedMove) error {
 
 // missing returns the moves that are not done already. Nothing has been changed
 // when it finds one that can't be.
-func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]sdk.PlannedMove, error) {
+func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]errand, error) {
 	c.own = make(map[partitionName]bool)
-	var todo []sdk.PlannedMove
+	var todo []errand
 	known := make(map[talos.TopicName]sdk.TopicPlacement)
 	for _, m := range moves {
 		topic, ok := known[m.Topic]
@@ -104,7 +105,7 @@ func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]sdk.P
 			}
 			continue
 		}
-		todo = append(todo, m)
+		todo = append(todo, errand{m, cmp.Or(p.Next, p.Owner)})
 	}
 	return todo, nil
 }
@@ -128,12 +129,12 @@ func (c *carrier) arrive(m sdk.PlannedMove, moved bool) error {
 }
 
 // some moves a few.
-func (c *carrier) some(ctx context.Context, moves []sdk.PlannedMove) error {
+func (c *carrier) some(ctx context.Context, moves []errand) error {
 	pins, waiting := make([]sdk.Pin, 0, len(moves)), make(map[partitionName]sdk.PlannedMove, len(moves))
 	var topics []talos.TopicName
 	for _, m := range moves {
 		pins = append(pins, sdk.Pin{Topic: m.Topic, Partition: m.Partition, Node: m.To})
-		waiting[partitionName{m.Topic, m.Partition}] = m
+		waiting[partitionName{m.Topic, m.Partition}] = m.PlannedMove
 		if !slices.Contains(topics, m.Topic) {
 			topics = append(topics, m.Topic)
 		}

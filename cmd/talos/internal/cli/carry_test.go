@@ -20,6 +20,8 @@ type pinned struct {
 	began  map[int32]time.Time
 	moving time.Duration
 	most   int // pins at the same time
+	// pinnedTo is called when pins have changed; it may be nil.
+	pinnedTo func()
 	// It does not answer from one time to the other.
 	away, back time.Time
 }
@@ -72,7 +74,23 @@ func (p *pinned) PinPartitions(ctx context.Context, pins ...sdk.Pin) error {
 		}
 	}
 	p.most = max(p.most, now)
+	if p.pinnedTo != nil {
+		p.pinnedTo()
+	}
 	return nil
+}
+
+// leads counts, by node, what is there when all that is pinned is where it should be.
+func (p *pinned) leads() map[string]int {
+	counts := make(map[string]int)
+	for _, at := range p.topic.Partitions {
+		node := at.Owner
+		if at.Pin != "" {
+			node = at.Pin
+		}
+		counts[node]++
+	}
+	return counts
 }
 
 func (p *pinned) owners() string {
@@ -154,6 +172,60 @@ func TestCarrierMovesSomeAtATime(t *testing.T) {
 		require.Equal(t, strings.Repeat("b", 100), p.owners())
 		require.Equal(t, carriedAtOnce, p.most)
 	})
+}
+
+// A plan that exchanges partitions is not cut between the two ways, whatever the order
+// of its lines: else a node has more than its share in between, and the cluster makes
+// room there with moves that nobody planned. So also where three nodes exchange, and
+// the plan does not say what is where.
+func TestCarrierKeepsExchangesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each = 30
+		to := map[string]string{"a": "b", "b": "c", "c": "a"}
+		p := newPinned(3 * each)
+		var moves []sdk.PlannedMove
+		for n := range p.topic.Partitions {
+			p.topic.Partitions[n].Owner = string("abc"[n/each])
+			moves = append(moves, sdk.PlannedMove{Topic: "logs", Partition: int32(n), To: to[p.topic.Partitions[n].Owner]})
+		}
+		moves[0].To, moves[each].To, moves[2*each].To = "c", "a", "b" // and some the other way round
+		want := p.leads()
+		p.pinnedTo = func() { require.Equal(t, want, p.leads()) }
+		c, _ := carrierOf(p)
+		require.NoError(t, c.carry(t.Context(), moves))
+		require.Equal(t, 3*each, c.carried)
+		require.LessOrEqual(t, p.most, carriedAtOnce)
+	})
+}
+
+// Ways come first, and nothing is left out.
+func TestTogether(t *testing.T) {
+	way := func(n int32, from, to string) errand {
+		return errand{PlannedMove: sdk.PlannedMove{Partition: n, To: to}, owner: from}
+	}
+	for name, c := range map[string]struct {
+		todo []errand
+		want [][]int32
+	}{
+		"nothing":                 {nil, nil},
+		"to one node":             {[]errand{way(0, "a", "b"), way(1, "a", "b")}, [][]int32{{0}, {1}}},
+		"from nobody":             {[]errand{way(0, "", "b"), way(1, "", "a")}, [][]int32{{0}, {1}}},
+		"from node to node":       {[]errand{way(0, "b", "c"), way(1, "b", "c"), way(2, "a", "b"), way(3, "a", "b")}, [][]int32{{2, 0}, {3, 1}}},
+		"an exchange":             {[]errand{way(0, "a", "b"), way(1, "a", "b"), way(2, "b", "a")}, [][]int32{{1}, {0, 2}}},
+		"a ring":                  {[]errand{way(0, "a", "b"), way(1, "c", "a"), way(2, "b", "c")}, [][]int32{{0, 2, 1}}},
+		"a ring in a way":         {[]errand{way(0, "a", "b"), way(1, "b", "c"), way(2, "c", "b"), way(3, "b", "d")}, [][]int32{{0, 3}, {1, 2}}},
+		"there already, in a way": {[]errand{way(0, "a", "a")}, [][]int32{{0}}},
+	} {
+		var got [][]int32
+		for _, group := range together(c.todo) {
+			var numbers []int32
+			for _, m := range group {
+				numbers = append(numbers, m.Partition)
+			}
+			got = append(got, numbers)
+		}
+		require.Equal(t, c.want, got, name)
+	}
 }
 
 // Whoever stops it finds what had begun where it was, or where it should be, and no
