@@ -68,8 +68,14 @@ func Memory() Backing {
 // StoreInUse tells a second one who has it. Segments go to another store if there
 // is a URL of one.
 func Folder(data, store string) Backing {
+	if store == "" {
+		store = filepath.Join(data, "store")
+	}
 	return func(ctx context.Context, logger *slog.Logger) (_ *Parts, err error) {
-		// etcd's lock guards the whole folder, so it comes first.
+		if err := stores.Check(store); err != nil {
+			return nil, err
+		}
+		// etcd's lock guards the whole folder, so it comes before all else.
 		server, err := embedded.Start(ctx, filepath.Join(data, "etcd"), logger)
 		if err != nil {
 			return nil, err
@@ -82,9 +88,6 @@ func Folder(data, store string) Backing {
 		}()
 		if p.nodeID, err = keptID(filepath.Join(data, "node-id")); err != nil {
 			return nil, err
-		}
-		if store == "" {
-			store = filepath.Join(data, "store")
 		}
 		if err := p.openStore(ctx, store, logger); err != nil {
 			return nil, err

@@ -68,6 +68,16 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	}
 }
 
+// Nothing is started, or made, for a store that there can't be.
+func TestRunLooksAtTheStoresURLFirst(t *testing.T) {
+	for _, store := range []string{"ftp://nas/talos", "s3://id:secret@bucket", "file://host/path"} {
+		data := filepath.Join(t.TempDir(), "data")
+		err := Run(t.Context(), Config{Backing: Folder(data, store), Listen: "127.0.0.1:0", Logger: nowhere})
+		require.ErrorIs(t, err, talos.InvalidConfig, store)
+		require.NoDirExists(t, data, store)
+	}
+}
+
 // Over one etcd and one folder, nodes share the partitions; one that ends gives its
 // own to the other.
 func TestNodesOverOneEtcdShareThePartitions(t *testing.T) {
