@@ -91,8 +91,9 @@ func (m *Meta) tryRegister(ctx context.Context) error {
 		return &takenOver{before}
 	}
 	m.runs++
+	unfit := m.currentUnfit()
 	r := &registration{run: m.process + "." + strconv.Itoa(m.runs), lost: make(chan struct{}), ended: make(chan struct{})}
-	member := Member{Node: m.node, StartedMillis: m.now().UnixMilli(), Unfit: m.currentUnfit(), Run: r.run}
+	member := Member{Node: m.node, StartedMillis: m.now().UnixMilli(), Unfit: unfit, Run: r.run}
 	value, err := encode(entries[0].Key, member)
 	if err != nil {
 		return err
@@ -113,11 +114,24 @@ func (m *Meta) tryRegister(ctx context.Context) error {
 	}
 	if err == nil {
 		if err = m.hold(r); err == nil {
-			return nil
+			return m.correct(ctx, unfit)
 		}
 	}
 	// Also if the outcome is unknown: with its session the key goes, if it is there.
 	m.endSession(ctx, r.session)
+	return err
+}
+
+// correct says what SetUnfit has left to this registration, if it came too late for it;
+// else it ends the registration.
+func (m *Meta) correct(ctx context.Context, said *Unfit) error {
+	if m.currentUnfit() == said {
+		return nil
+	}
+	err := m.writeUnfit(ctx)
+	if err != nil {
+		m.Deregister()
+	}
 	return err
 }
 
@@ -260,8 +274,12 @@ func (m *Meta) SetUnfit(ctx context.Context, reason string) error {
 	default:
 		m.unfit = &Unfit{Reason: reason, SinceMillis: m.unfit.SinceMillis}
 	}
-	unfit := m.unfit
 	m.mu.Unlock()
+	return m.writeUnfit(ctx)
+}
+
+// writeUnfit brings the registration, if there is one, up to date.
+func (m *Meta) writeUnfit(ctx context.Context) error {
 	return m.race(func() (bool, error) {
 		r := m.registered()
 		if r == nil {
@@ -275,7 +293,7 @@ func (m *Meta) SetUnfit(ctx context.Context, reason string) error {
 		if err != nil || member.Run != r.run {
 			return true, err // it is not ours any more
 		}
-		member.Unfit = unfit
+		member.Unfit = m.currentUnfit()
 		value, err := encode(e.Key, member)
 		if err != nil {
 			return false, err

@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -282,4 +283,33 @@ func TestLeaving_ANodesOwnMarkGoesWithIt(t *testing.T) {
 		awaitMembers(t, operator)
 		require.Empty(t, operator.View().Marks())
 	})
+}
+
+// opening is a KV that does something before it opens a session.
+type opening struct {
+	coordinator.KV
+	before func()
+}
+
+func (o opening) OpenSession(ctx context.Context) (coordinator.Session, error) {
+	o.before()
+	return o.KV.OpenSession(ctx)
+}
+
+// What a node says of itself while it registers is not lost.
+func TestSetUnfit_WhileTheNodeRegisters(t *testing.T) {
+	for _, reason := range []string{"no store", ""} {
+		var m *coordinator.Meta
+		kv := opening{mem.New(), func() { require.NoError(t, m.SetUnfit(t.Context(), reason)) }}
+		m = openMeta(t, kv, "a")
+		if reason == "" {
+			require.NoError(t, m.SetUnfit(t.Context(), "no store"))
+		}
+		require.NoError(t, m.Register(t.Context()))
+		e, err := kv.Load(t.Context(), "/talos/v1/view/nodes/a")
+		require.NoError(t, err)
+		require.Equal(t, reason != "", strings.Contains(string(e[0].Value), "no store"), "%s", e[0].Value)
+		_, err = m.Record(ownTopic(t, m, "logs", "a")).Raise(t.Context())
+		require.NoError(t, err, "the registration holds")
+	}
 }
