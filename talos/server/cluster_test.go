@@ -196,6 +196,34 @@ func TestANodeWithoutAStoreGivesItsPartitionsAway(t *testing.T) {
 	})
 }
 
+// A node that may have been heard to be unfit, though it had no answer, says that it
+// is well again.
+func TestANodeIsFitAgainThoughItDidNotKnowThatItWasNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		var cut atomic.Bool
+		n := c.start(t, "n1", func(cfg *Config) {
+			cfg.Store = faulty.New(cfg.Store, func(faulty.Call) faulty.Fault {
+				if cut.Load() {
+					return faulty.Fault{Before: faulty.Fail(errors.New("connection refused"))}
+				}
+				return faulty.Fault{}
+			})
+		})
+		topic := n.createTopic(t, "logs", 1)
+		unfit := func() bool {
+			member, _ := n.meta.View().Member("n1")
+			return member.Unfit != nil
+		}
+		cut.Store(true)
+		c.loseRegistration.Store(true)
+		require.Eventually(t, unfit, 2*time.Minute, time.Millisecond)
+		cut.Store(false)
+		n.producer(t).produce(topic, 0, newBatch(t, "a"))
+		require.Eventually(t, func() bool { return !unfit() }, time.Minute, time.Second)
+	})
+}
+
 // A store that says nothing is in trouble, though a listing succeeds: the node says
 // so, while batches wait, and is well again when it has stored something.
 func TestANodeWhoseStoreHangsSaysSo(t *testing.T) {

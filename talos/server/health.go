@@ -39,8 +39,9 @@ type faults struct {
 	// storeFault and metaFault are the last failures that nothing contradicted
 	// yet; nil for none.
 	storeFault, metaFault atomic.Pointer[fault]
-	// unfit tells that the cluster was told so.
-	unfit atomic.Bool
+	// unfit tells that the cluster was told so, and unheard that it may not have heard
+	// what was said last. They belong to watch.
+	unfit, unheard bool
 	// waiting are the appends without an answer; silent is when the last one had its
 	// answer, or the first one came, in nanoseconds since 1970.
 	waiting, silent atomic.Int64
@@ -130,10 +131,11 @@ func (f *faults) watch(ctx context.Context) {
 	}
 }
 
-// tell says in the registration whether the node can work, if that has changed.
+// tell says in the registration whether the node can work, if that has changed, or
+// may not have been heard.
 func (f *faults) tell(ctx context.Context, away error, since time.Time) {
 	unfit := away != nil && time.Since(since) >= f.grace
-	if unfit == f.unfit.Load() {
+	if unfit == f.unfit && !f.unheard {
 		return
 	}
 	reason := ""
@@ -142,11 +144,12 @@ func (f *faults) tell(ctx context.Context, away error, since time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, unfitTimeout)
 	defer cancel()
-	if err := f.meta.SetUnfit(ctx, reason); err != nil {
+	err := f.meta.SetUnfit(ctx, reason)
+	if f.unheard = err != nil; f.unheard {
 		f.observe(err)
 		return // the next probe tries again
 	}
-	f.unfit.Store(unfit)
+	f.unfit = unfit
 }
 
 func (f *faults) probe(ctx context.Context) {

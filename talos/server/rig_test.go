@@ -40,6 +40,8 @@ type cluster struct {
 	// loseAnswer makes the next change of a topic answer with an error though it
 	// was applied; with thenAway, the coordinator is away from then on.
 	loseAnswer, thenAway, away atomic.Bool
+	// loseRegistration does the same for the next change of a registration.
+	loseRegistration atomic.Bool
 	// noMoves makes writes of assignments fail.
 	noMoves atomic.Bool
 	// deaf are the nodes, by their ids, that hear of no change until the channel is
@@ -77,6 +79,9 @@ func (kv flakyKV) Commit(ctx context.Context, conds []coordinator.Cond, ops []co
 	revision, err := kv.KV.Commit(ctx, conds, ops)
 	if strings.Contains(ops[0].Key, "topics/") && kv.cluster.loseAnswer.CompareAndSwap(true, false) {
 		kv.cluster.away.Store(kv.cluster.thenAway.Load())
+		return 0, errNoAnswer
+	}
+	if strings.Contains(ops[0].Key, "nodes/") && kv.cluster.loseRegistration.CompareAndSwap(true, false) {
 		return 0, errNoAnswer
 	}
 	return revision, err
