@@ -40,6 +40,8 @@ const (
 	// TwoOwners: owners of different epochs acknowledged at one offset, or the one
 	// of the older epoch at the higher offset.
 	TwoOwners AnomalyKind = "two-owners"
+	// TrimmedTooFar: a partition starts behind all that anybody wanted.
+	TrimmedTooFar AnomalyKind = "trimmed-too-far"
 	// DeposedOwner: an owner acknowledged a record that was sent after an owner of a
 	// newer epoch had been heard.
 	DeposedOwner AnomalyKind = "deposed-owner"
@@ -159,7 +161,7 @@ func (c *checker) checkReader(name string, reads []read) {
 		switch {
 		case r.offset < want:
 			c.found(NonmonotonicPoll, "%s got %v after offset %d", name, r.position, want-1)
-		case r.offset > want:
+		case r.offset > max(want, c.history.trims[r.partition]):
 			c.found(PollSkip, "%s got %v instead of offset %d", name, r.position, want)
 		}
 		next[r.partition] = r.offset + 1
@@ -186,7 +188,7 @@ func (c *checker) checkFinal(final string) {
 			continue
 		}
 		p := position{s.partition, s.ack.Offset}
-		if id, ok := c.final[p]; ok && id == s.id {
+		if id, ok := c.final[p]; ok && id == s.id || !ok && c.trimmed(p) {
 			continue
 		}
 		if p.offset < c.finalEnd[s.partition] {
@@ -197,12 +199,15 @@ func (c *checker) checkFinal(final string) {
 	}
 	for _, reader := range slices.Sorted(maps.Keys(c.history.reads)) {
 		for _, r := range c.history.reads[reader] {
-			if id, ok := c.final[r.position]; !ok || id != r.id {
+			if id, ok := c.final[r.position]; ok && id != r.id || !ok && !c.trimmed(r.position) {
 				c.found(Disappeared, "%s got %v at %v, %s did not", reader, r.id, r.position, final)
 			}
 		}
 	}
 }
+
+// trimmed tells whether a place may be gone.
+func (c *checker) trimmed(p position) bool { return p.offset < c.history.trims[p.partition] }
 
 // checkOrder looks at each partition's records in the order of their offsets,
 // wherever they are known from.

@@ -129,12 +129,17 @@ type History struct {
 	reads  map[string][]read
 	ranges map[string][]seenRange
 	epochs map[int32]talos.Epoch
+	// trims has the highest offset that somebody wanted a partition to start at.
+	trims  map[int32]talos.Offset
 	misuse []Anomaly
 }
 
 // New returns an empty history.
 func New() *History {
-	return &History{byID: map[ID]*send{}, reads: map[string][]read{}, ranges: map[string][]seenRange{}, epochs: map[int32]talos.Epoch{}}
+	return &History{
+		byID: map[ID]*send{}, reads: map[string][]read{}, ranges: map[string][]seenRange{}, epochs: map[int32]talos.Epoch{},
+		trims: map[int32]talos.Offset{},
+	}
 }
 
 // next advances the clock. Requires mu.
@@ -205,6 +210,15 @@ func (h *History) Read(reader string, partition int32, offset talos.Offset, id I
 	defer h.mu.Unlock()
 	h.next()
 	h.reads[reader] = append(h.reads[reader], read{position{partition, offset}, id, d})
+}
+
+// Trim says that a partition's start is about to be moved up to an offset: what lies
+// below may be gone from now on, also if the call fails.
+func (h *History) Trim(partition int32, offset talos.Offset) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.next()
+	h.trims[partition] = max(h.trims[partition], offset)
 }
 
 // Now is the moment of the newest event.

@@ -72,6 +72,27 @@ func TestARightHistoryHasNoAnomalies(t *testing.T) {
 	require.Empty(t, h.Check(final))
 }
 
+// What lies below an offset that somebody wanted the log to start at may be gone, and
+// readers are led past it. It may still be there, too.
+func TestTrimsTakeWhatLiesBelow(t *testing.T) {
+	h := record(right())
+	readAll(h, "follower", right()[:1])
+	h.Range("observer", 0, talos.OffsetRange{Start: 0, End: 4}, 1)
+	h.Trim(0, 2)
+	h.Range("observer", 0, talos.OffsetRange{Start: 2, End: 4}, 1)
+	for i, r := range right() {
+		if r.partition == 1 || r.offset >= 2 {
+			h.Read(final, r.partition, r.offset, r.id, content(i))
+		}
+	}
+	require.Empty(t, h.Check(final))
+
+	h = record(right())
+	h.Trim(0, 2)
+	readAll(h, final, right())
+	require.Empty(t, h.Check(final))
+}
+
 func TestEachAnomalyIsFound(t *testing.T) {
 	all := right()
 	beyond := history.ID{Producer: 9, Sequence: 9}
@@ -104,6 +125,29 @@ func TestEachAnomalyIsFound(t *testing.T) {
 						h.Read(final, r.partition, r.offset, r.id, content(i))
 					}
 				}
+				return h
+			},
+		},
+		"more is gone than was trimmed": {
+			[]history.AnomalyKind{history.PollSkip, history.LostWrite},
+			func() *history.History {
+				h := record(all)
+				h.Trim(0, 1)
+				for i, r := range all {
+					if r.partition == 1 || r.offset >= 2 {
+						h.Read(final, r.partition, r.offset, r.id, content(i))
+					}
+				}
+				return h
+			},
+		},
+		"a log starts behind what was wanted": {
+			[]history.AnomalyKind{history.TrimmedTooFar},
+			func() *history.History {
+				h := record(all)
+				h.Trim(0, 1)
+				h.Range("observer", 0, talos.OffsetRange{Start: 2, End: 4}, 1)
+				readAll(h, final, all)
 				return h
 			},
 		},

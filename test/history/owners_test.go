@@ -99,6 +99,7 @@ func TestOffsetsThatGoBackAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := story(true, under(1, 0), under(1, 1))
+			h.Trim(0, 1)
 			for _, o := range test.told {
 				h.Range("observer", 0, o.OffsetRange, o.epoch)
 			}

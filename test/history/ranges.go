@@ -45,10 +45,13 @@ func (c *checker) checkRanges(final string) {
 				c.found(OffsetsWentBack, "%s was told %d to %d of partition %d under epoch %d, after %d to %d under epoch %d",
 					observer, r.Start, r.End, r.partition, r.epoch, before.Start, before.End, before.epoch)
 			}
+			if wanted := c.history.trims[r.partition]; r.Start > wanted {
+				c.found(TrimmedTooFar, "%s was told that partition %d starts at %d, nobody wanted more than %d", observer, r.partition, r.Start, wanted)
+			}
 			last[r.partition] = r
 		}
 		for _, partition := range slices.Sorted(maps.Keys(last)) {
-			if end := c.finalEnd[partition]; end < last[partition].End {
+			if end := max(c.finalEnd[partition], c.history.trims[partition]); end < last[partition].End {
 				c.found(OffsetsWentBack, "%s was told that partition %d ends at %d, for %s it ends at %d",
 					observer, partition, last[partition].End, final, end)
 			}
