@@ -25,25 +25,43 @@ const (
 	maxBackoff  = 200 * time.Millisecond
 )
 
+// subject is a topic that clients work on, and what they saw of it.
+type subject struct {
+	topic   talos.Topic
+	history *history.History
+}
+
+func (s *subject) id(n int32) talos.PartitionID {
+	return talos.PartitionID{Topic: s.topic.ID, Number: n}
+}
+
 // producer is idempotent: it sends each batch until it has a good answer.
 type producer struct {
 	w      *world
+	s      *subject
 	number int
-	sent   int               // records
-	next   [partitions]int32 // sequences
-	epoch  [partitions]talos.Epoch
+	sent   int             // records
+	next   map[int32]int32 // sequences
+	epoch  map[int32]talos.Epoch
 }
 
-func (p *producer) run(ctx context.Context) {
+func (w *world) newProducer(s *subject, number int) *producer {
+	return &producer{w: w, s: s, number: number, next: make(map[int32]int32), epoch: make(map[int32]talos.Epoch)}
+}
+
+// run sends so many batches to some of the first partitions; false if one was not
+// delivered.
+func (p *producer) run(ctx context.Context, batches int, partitions int32) bool {
 	for range batches {
 		sleep(p.w.within(0, 1500*time.Millisecond))
-		n := int32(p.w.int(partitions)) //nolint:gosec // small
+		n := int32(p.w.int(int(partitions))) //nolint:gosec // small
 		records := 1 + p.w.int(batchRecords)
 		b, ids := p.batch(n, records)
 		if !p.deliver(ctx, n, b, ids) {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // batch makes the next batch for a partition.
@@ -55,7 +73,7 @@ func (p *producer) batch(n int32, records int) ([]byte, []history.ID) {
 		id := history.ID{Producer: p.number, Sequence: p.sent}
 		p.sent++
 		r := &talos.Record{Value: []byte(id.String()), Timestamp: at}
-		p.w.history.Send(id, n, history.DigestOf(r))
+		p.s.history.Send(id, n, history.DigestOf(r))
 		builder.Add(r, at)
 		ids = append(ids, id)
 	}
@@ -75,14 +93,14 @@ func (p *producer) deliver(ctx context.Context, n int32, b []byte, ids []history
 		case err == nil:
 			p.epoch[n] = max(p.epoch[n], appended.Epoch)
 			for i, id := range ids {
-				p.w.history.Acked(id, history.Ack{
+				p.s.history.Acked(id, history.Ack{
 					Partition: n, Offset: appended.Base + talos.Offset(i), Epoch: appended.Epoch, Duplicate: appended.Duplicate,
 				})
 			}
 			return true
 		case !talos.Retryable(err) || p.w.over():
 			for _, id := range ids {
-				p.w.history.Failed(id, err)
+				p.s.history.Failed(id, err)
 			}
 			return false
 		}
@@ -91,13 +109,13 @@ func (p *producer) deliver(ctx context.Context, n int32, b []byte, ids []history
 }
 
 func (p *producer) attempt(ctx context.Context, n int32, b []byte) (partition.Appended, error) {
-	h := p.w.owner(n)
+	h := p.w.owner(p.s.id(n))
 	if h == nil {
 		return partition.Appended{}, &talos.Error{Kind: talos.NotServing, Op: "simulate.attempt"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.w.within(attemptTime/8, attemptTime))
 	defer cancel()
-	appended, err := h.produce(ctx, n, p.epoch[n], b)
+	appended, err := h.produce(ctx, p.s.id(n), p.epoch[n], b)
 	if err == nil && p.w.float() < lostAnswers {
 		p.w.count("answer lost")
 		return partition.Appended{}, &talos.Error{Kind: talos.Unavailable, Op: "simulate.attempt"}
@@ -108,35 +126,46 @@ func (p *producer) attempt(ctx context.Context, n int32, b []byte) (partition.Ap
 // reader reads all partitions in turns, each from its start.
 type reader struct {
 	w     *world
+	s     *subject
 	name  string
-	next  [partitions]talos.Offset
-	epoch [partitions]talos.Epoch
+	next  map[int32]talos.Offset
+	epoch map[int32]talos.Epoch
 }
 
-func (r *reader) run(ctx context.Context) {
+func (w *world) newReader(s *subject, name string) *reader {
+	return &reader{w: w, s: s, name: name, next: make(map[int32]talos.Offset), epoch: make(map[int32]talos.Epoch)}
+}
+
+func (r *reader) run(ctx context.Context, partitions int32) {
 	for ctx.Err() == nil {
 		sleep(r.w.within(minBackoff, time.Second))
-		r.read(ctx, int32(r.w.int(partitions))) //nolint:gosec // small
+		r.read(ctx, int32(r.w.int(int(partitions)))) //nolint:gosec // small
 	}
 }
 
 // read reads what there is of a partition from where the reader is, once.
 func (r *reader) read(ctx context.Context, n int32) {
-	h := r.w.owner(n)
+	h := r.w.owner(r.s.id(n))
 	if h == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	b, at, epoch, err := h.fetch(ctx, n, r.next[n], r.epoch[n])
+	b, at, epoch, err := h.fetch(ctx, r.s.id(n), r.next[n], r.epoch[n])
 	if err != nil {
-		if kind := talos.KindOf(err); kind == talos.OffsetOutOfRange || kind == talos.CorruptSegment || kind == talos.BrokenChain {
+		kind := talos.KindOf(err)
+		if kind == talos.OffsetOutOfRange && r.next[n] < at.Start {
+			r.s.history.Range(r.name, n, at, epoch) // the check knows whether somebody wanted that
+			r.next[n], r.epoch[n] = at.Start, epoch
+			return
+		}
+		if kind == talos.OffsetOutOfRange || kind == talos.CorruptSegment || kind == talos.BrokenChain {
 			r.w.anomaly("refused-read", "%s asked %s for %d of partition %d: %v", r.name, h.id, r.next[n], n, err)
 		}
 		return
 	}
 	r.epoch[n] = epoch
-	r.w.history.Range(r.name, n, at, epoch)
+	r.s.history.Range(r.name, n, at, epoch)
 	for one, err := range batch.All(b) {
 		if err != nil {
 			r.w.anomaly("refused-read", "%s can't take a batch of partition %d apart: %v", r.name, n, err)
@@ -160,15 +189,20 @@ func (r *reader) take(n int32, record batch.Record) {
 	if err != nil {
 		r.w.anomaly("phantom", "%s read %s at %d of partition %d", r.name, strconv.Quote(string(record.Value)), record.Offset, n)
 	}
-	r.w.history.Read(r.name, n, record.Offset, id, history.DigestOf(&record.Record))
+	r.s.history.Read(r.name, n, record.Offset, id, history.DigestOf(&record.Record))
 	r.next[n] = record.Offset + 1
 }
 
-// readAll reads everything that was acknowledged.
-func (w *world) readAll(ctx context.Context) {
-	r := &reader{w: w, name: finalReader}
+// readAll reads everything that was acknowledged of a topic, and checks it.
+func (w *world) readAll(ctx context.Context, s *subject) {
+	r := w.newReader(s, finalReader)
 	began := time.Now()
-	for n, end := range w.history.Ends() {
+	defer func() {
+		for _, a := range s.history.Check(finalReader) {
+			w.anomaly(string(a.Kind), "topic %s: %s", s.topic.Name, a.Text)
+		}
+	}()
+	for n, end := range s.history.Ends() {
 		for r.next[n] < end {
 			if time.Since(began) > patience {
 				w.anomaly("stuck", "partition %d can't be read to its end: %d of %d", n, r.next[n], end)

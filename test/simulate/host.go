@@ -2,6 +2,8 @@ package simulate
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,10 @@ type host struct {
 	store storage.Store
 	meta  *coordinator.Meta
 
+	// saidUnfit is what the host said last, and unheard that it may not have been
+	// heard. They belong to watchStore, of which there is one at a time.
+	saidUnfit, unheard bool
+
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -49,7 +55,7 @@ type term struct {
 	wg     sync.WaitGroup
 
 	mu    sync.Mutex // guards logs and each slot's log; never held while waiting
-	slots map[int32]*slot
+	slots map[talos.PartitionID]*slot
 }
 
 // slot is a partition; its turn holds one token for whoever opens or closes it.
@@ -100,13 +106,14 @@ func (h *host) pause(d time.Duration) {
 
 // serve is one term.
 func (h *host) serve() {
-	t := &term{h: h, slots: make(map[int32]*slot)}
+	t := &term{h: h, slots: make(map[talos.PartitionID]*slot)}
 	t.ctx, t.cancel = context.WithCancel(h.ctx)
 	follower := h.meta.View().Follow()
 	h.mu.Lock()
 	h.term = t
 	h.mu.Unlock()
 	t.wg.Go(func() { h.meta.Schedule(t.ctx) })
+	t.wg.Go(t.watchStore)
 	lost := h.meta.Lost()
 loop:
 	for {
@@ -126,8 +133,8 @@ loop:
 	h.mu.Unlock()
 	t.cancel()
 	t.wg.Wait()
-	for n := range h.w.topic.Partitions {
-		t.drop(n)
+	for _, id := range t.served() {
+		t.drop(id)
 	}
 }
 
@@ -150,27 +157,39 @@ func (h *host) now() *term {
 	return h.term
 }
 
-// reconcile closes what is another's, and hands over what should go.
+// reconcile closes what is another's, or no topic's anymore, and hands over what
+// should go.
 func (t *term) reconcile() {
 	view := t.h.meta.View()
-	for n := range t.h.w.topic.Partitions {
-		o := view.Owner(talos.PartitionID{Topic: t.h.w.topic.ID, Number: n})
-		switch {
-		case o.Owner != t.h.id:
-			t.drop(n)
-		case o.Next != "":
-			t.wg.Go(func() { t.handOver(n) })
+	for _, id := range t.served() {
+		if _, there := view.TopicOf(id.Topic); !there || view.Owner(id).Owner != t.h.id {
+			t.drop(id)
+		}
+	}
+	for _, topic := range view.Topics() {
+		for n := range topic.Partitions {
+			id := talos.PartitionID{Topic: topic.ID, Number: n}
+			if o := view.Owner(id); o.Owner == t.h.id && o.Next != "" {
+				t.wg.Go(func() { t.handOver(id) })
+			}
 		}
 	}
 }
 
-func (t *term) slot(n int32) *slot {
+// served are the partitions that the host has, or had, in this term.
+func (t *term) served() []talos.PartitionID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s, ok := t.slots[n]
+	return slices.Collect(maps.Keys(t.slots))
+}
+
+func (t *term) slot(id talos.PartitionID) *slot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s, ok := t.slots[id]
 	if !ok {
 		s = &slot{turn: make(chan struct{}, 1)}
-		t.slots[n] = s
+		t.slots[id] = s
 	}
 	return s
 }
@@ -185,8 +204,8 @@ func (t *term) take(s *slot) *partition.Log {
 }
 
 // drop gives a partition up without a word.
-func (t *term) drop(n int32) {
-	if log := t.take(t.slot(n)); log != nil {
+func (t *term) drop(id talos.PartitionID) {
+	if log := t.take(t.slot(id)); log != nil {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		t.h.wg.Go(func() { _ = log.Close(ended) }) // its next owner recovers it
@@ -195,8 +214,8 @@ func (t *term) drop(n int32) {
 
 // handOver closes a partition in good order, and then says that it is the next
 // owner's.
-func (t *term) handOver(n int32) {
-	s := t.slot(n)
+func (t *term) handOver(id talos.PartitionID) {
+	s := t.slot(id)
 	select {
 	case s.turn <- struct{}{}:
 	case <-t.ctx.Done():
@@ -209,7 +228,7 @@ func (t *term) handOver(n int32) {
 		cancel()
 	}
 	for t.ctx.Err() == nil {
-		err := t.h.meta.Release(t.ctx, t.h.w.topic.ID, []int32{n})
+		err := t.h.meta.Release(t.ctx, id.Topic, []int32{id.Number})
 		if err == nil {
 			t.h.w.count("handover")
 			return
@@ -222,8 +241,7 @@ func (t *term) handOver(n int32) {
 }
 
 // open returns the log of a partition that this host owns.
-func (t *term) open(ctx context.Context, n int32) (*partition.Log, error) {
-	id := talos.PartitionID{Topic: t.h.w.topic.ID, Number: n}
+func (t *term) open(ctx context.Context, id talos.PartitionID) (*partition.Log, error) {
 	refused := func(kind talos.Kind, why string) error {
 		return &talos.Error{Kind: kind, Op: "simulate.open", Subject: id.String(), Detail: why}
 	}
@@ -233,7 +251,7 @@ func (t *term) open(ctx context.Context, n int32) (*partition.Log, error) {
 	case o.Next != "":
 		return nil, refused(talos.NotServing, "it moves")
 	}
-	s := t.slot(n)
+	s := t.slot(id)
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -253,8 +271,12 @@ func (t *term) open(ctx context.Context, n int32) (*partition.Log, error) {
 	}
 	opening, cancel := context.WithTimeout(t.ctx, 20*time.Second)
 	defer cancel()
+	topic, there := t.h.meta.View().TopicOf(id.Topic)
+	if !there {
+		return nil, refused(talos.NotServing, "there is no such topic, as far as the host knows")
+	}
 	log, err := partition.Open(opening, partition.Config{
-		Cluster: t.h.meta.Cluster().ID, Topic: t.h.w.topic, Partition: n, Store: t.h.store,
+		Cluster: t.h.meta.Cluster().ID, Topic: topic, Partition: id.Number, Store: t.h.store,
 		Records: t.h.meta.Record(id), Logger: t.h.w.logger, Tails: t.h.w.tails, History: nil,
 	})
 	switch {
@@ -279,8 +301,8 @@ func (t *term) open(ctx context.Context, n int32) (*partition.Log, error) {
 
 // produce appends one batch, as a client asks for it; epoch is the highest that the
 // client has seen.
-func (h *host) produce(ctx context.Context, n int32, epoch talos.Epoch, b []byte) (partition.Appended, error) {
-	log, err := h.admit(ctx, n, epoch)
+func (h *host) produce(ctx context.Context, id talos.PartitionID, epoch talos.Epoch, b []byte) (partition.Appended, error) {
+	log, err := h.admit(ctx, id, epoch)
 	if err != nil {
 		return partition.Appended{}, err
 	}
@@ -307,13 +329,16 @@ func (h *host) produce(ctx context.Context, n int32, epoch talos.Epoch, b []byte
 }
 
 // fetch reads from an offset on; epoch is the highest that the client has seen.
-func (h *host) fetch(ctx context.Context, n int32, offset talos.Offset, epoch talos.Epoch) ([]byte, talos.OffsetRange, talos.Epoch, error) {
-	log, err := h.admit(ctx, n, epoch)
+func (h *host) fetch(ctx context.Context, id talos.PartitionID, offset talos.Offset, epoch talos.Epoch) ([]byte, talos.OffsetRange, talos.Epoch, error) {
+	log, err := h.admit(ctx, id, epoch)
 	if err != nil {
 		return nil, talos.OffsetRange{}, 0, err
 	}
 	at := log.Range()
 	read, err := log.Read(ctx, offset, 1<<16)
+	if talos.KindOf(err) == talos.OffsetOutOfRange {
+		at = log.Range() // the start may have moved
+	}
 	if err == nil {
 		err = h.gate.run(ctx)
 	}
@@ -322,7 +347,7 @@ func (h *host) fetch(ctx context.Context, n int32, offset talos.Offset, epoch ta
 
 // admit returns the log of a partition for a client, unless that has seen a later
 // owner.
-func (h *host) admit(ctx context.Context, n int32, epoch talos.Epoch) (*partition.Log, error) {
+func (h *host) admit(ctx context.Context, id talos.PartitionID, epoch talos.Epoch) (*partition.Log, error) {
 	if err := h.gate.run(ctx); err != nil {
 		return nil, &talos.Error{Kind: talos.Unavailable, Op: "simulate.call", Cause: err}
 	}
@@ -330,7 +355,7 @@ func (h *host) admit(ctx context.Context, n int32, epoch talos.Epoch) (*partitio
 	if t == nil {
 		return nil, &talos.Error{Kind: talos.NotServing, Op: "simulate.call"}
 	}
-	log, err := t.open(ctx, n)
+	log, err := t.open(ctx, id)
 	if err == nil && log.Epoch() < epoch && h.w.mutant != IgnoresEpochs {
 		return nil, &talos.Error{Kind: talos.NotOwner, Op: "simulate.call"}
 	}

@@ -77,7 +77,7 @@ func (w *world) cutStore(_ context.Context, id string) {
 	w.count("no way to the store")
 	g := w.host(id).gate
 	g.cutStore(true)
-	sleep(w.within(500*time.Millisecond, 10*time.Second))
+	sleep(w.within(500*time.Millisecond, 30*time.Second))
 	g.cutStore(false)
 }
 

@@ -91,6 +91,11 @@ func TestSimulatedHistoriesAreSound(t *testing.T) {
 	took, done := time.Since(began), next-first
 	t.Logf("%d histories, %d acknowledged records, in %v: %.0f histories a minute", done, acks, took.Round(time.Millisecond),
 		float64(done)/took.Minutes())
+	if done >= 50 {
+		for _, what := range append(noFaults, "unfit") {
+			require.Positive(t, sum[what], what)
+		}
+	}
 	for _, what := range slices.Sorted(maps.Keys(sum)) {
 		t.Logf("%7d %s", sum[what], what)
 	}
@@ -114,6 +119,9 @@ func TestSimulationCatchesMutants(t *testing.T) {
 		"without a lease margin":  {NoLeaseMargin, 50},
 		"without de-duplication":  {NoDeduplication, 20},
 		"without clients' epochs": {IgnoresEpochs, 400},
+		"without a second word":   {SaysOnce, 100},
+		"with topics uncounted":   {CountsBefore, 20},
+		"with trims too far":      {TrimsMore, 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); seed <= c.within; seed++ {

@@ -32,6 +32,12 @@ const (
 	NoDeduplication
 	// IgnoresEpochs: a host does not look at the epochs that clients have seen.
 	IgnoresEpochs
+	// SaysOnce: a host does not repeat that it is unfit, or fit, when it had no answer.
+	SaysOnce
+	// CountsBefore: topics are counted before one is made, not as it is made.
+	CountsBefore
+	// TrimsMore: a partition's start is moved farther than somebody wanted.
+	TrimsMore
 )
 
 // Config is one simulation.
@@ -51,11 +57,14 @@ type Result struct {
 	Counts map[string]int
 }
 
+// noFaults are the counts of what is as it should be.
+var noFaults = []string{"opened", "handover", "topic created", "topic altered", "topic deleted", "trim"}
+
 // Faults is how many faults took effect.
 func (r Result) Faults() int {
 	sum := 0
 	for what, n := range r.Counts {
-		if what != "opened" && what != "handover" {
+		if !slices.Contains(noFaults, what) {
 			sum += n
 		}
 	}
@@ -65,6 +74,7 @@ func (r Result) Faults() int {
 const (
 	hosts      = 3
 	partitions = 4
+	mainTopic  = 0xff
 	producers  = 3
 	readers    = 2
 	// A simulation's clients must be done so long after the last fault.
@@ -73,14 +83,13 @@ const (
 
 // world is one simulation.
 type world struct {
-	mutant  Mutant
-	logger  *slog.Logger
-	kv      *coordinatormem.KV
-	store   *mem.Store
-	tails   *partition.Tails
-	topic   talos.Topic
-	admin   *coordinator.Meta
-	history *history.History
+	mutant Mutant
+	logger *slog.Logger
+	kv     *coordinatormem.KV
+	store  *mem.Store
+	tails  *partition.Tails
+	main   *subject
+	admin  *coordinator.Meta
 
 	// late are the commits that nobody waits for.
 	late sync.WaitGroup
@@ -96,13 +105,23 @@ type world struct {
 	gaveUp  bool
 }
 
+// newSubject makes a topic, and nobody has seen anything of it yet.
+func newSubject(name talos.TopicName, id byte, partitions int32) *subject {
+	return &subject{
+		topic: talos.Topic{
+			Name: name, ID: talos.TopicID{14: id, 15: 7}, Partitions: partitions, Config: talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes},
+		},
+		history: history.New(),
+	}
+}
+
 // Run simulates. It must be called in a bubble of testing/synctest.
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	w := &world{
 		mutant: cfg.Mutant, logger: cfg.Logger, kv: coordinatormem.New(), store: mem.New(), tails: partition.NewTails(0),
-		history: history.New(), rng: rand.New(rand.NewPCG(cfg.Seed, 1)), //nolint:gosec // it must be repeatable
+		rng:   rand.New(rand.NewPCG(cfg.Seed, 1)), //nolint:gosec // it must be repeatable
 		hosts: make(map[string]*host), busy: make(map[string]bool), counts: make(map[string]int),
-		topic: talos.Topic{Name: "logs", ID: talos.TopicID{15: 7}, Partitions: partitions, Config: talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes}},
+		main: newSubject("logs", mainTopic, partitions),
 	}
 	if w.logger == nil {
 		w.logger = slog.New(slog.DiscardHandler)
@@ -113,7 +132,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	defer w.admin.Close()
-	if err := w.admin.CreateTopic(ctx, w.topic, nil); err != nil {
+	if err := w.admin.CreateTopic(ctx, w.main.topic, nil); err != nil {
 		return Result{}, err
 	}
 	for i := range hosts {
@@ -126,10 +145,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	w.late.Wait()
 	// Whoever is dead, its sessions still end.
 	sleep(2 * timeToLive)
-	for _, a := range w.history.Check(finalReader) {
-		w.anomalies = append(w.anomalies, a.String())
-	}
-	return Result{Anomalies: w.anomalies, Acks: w.history.Acks(), Counts: w.counts}, nil
+	return Result{Anomalies: w.anomalies, Acks: w.main.history.Acks(), Counts: w.counts}, nil
 }
 
 // load lets clients work while things go wrong, and then reads everything.
@@ -137,11 +153,13 @@ func (w *world) load(ctx context.Context) {
 	var writing, reading sync.WaitGroup
 	readingCtx, stop := context.WithCancel(ctx)
 	for i := range producers {
-		writing.Go(func() { (&producer{w: w, number: i}).run(ctx) })
+		writing.Go(func() { w.newProducer(w.main, i).run(ctx, batches, partitions) })
 	}
 	for i := range readers {
-		reading.Go(func() { (&reader{w: w, name: fmt.Sprintf("reader-%d", i)}).run(readingCtx) })
+		reading.Go(func() { w.newReader(w.main, fmt.Sprintf("reader-%d", i)).run(readingCtx, partitions) })
 	}
+	reading.Go(func() { w.trims(readingCtx, w.main, partitions) })
+	writing.Go(func() { w.live(ctx) })
 	w.misfortune(ctx)
 	finished := make(chan struct{})
 	go func() {
@@ -157,7 +175,8 @@ func (w *world) load(ctx context.Context) {
 	reading.Wait()
 	w.giveUp()
 	<-finished
-	w.readAll(ctx)
+	w.readAll(ctx, w.main)
+	w.settle()
 }
 
 // giveUp makes producers that are not done end.
@@ -198,14 +217,14 @@ func (w *world) ids() []string {
 }
 
 // owner asks some host who owns a partition; nil if that is not known.
-func (w *world) owner(n int32) *host {
+func (w *world) owner(id talos.PartitionID) *host {
 	ids := w.ids()
 	asked := w.host(ids[w.int(len(ids))])
 	meta := asked.opener()
 	if meta == nil || asked.gate.isDead() || asked.gate.isFrozen() {
 		return nil
 	}
-	return w.host(meta.View().Owner(talos.PartitionID{Topic: w.topic.ID, Number: n}).Owner)
+	return w.host(meta.View().Owner(id).Owner)
 }
 
 func (w *world) float() float64 {
