@@ -120,8 +120,8 @@ hdfs-long: ## Many rounds of what can befall a pair of NameNodes (TALOS_HDFS_LON
 	@tools/hadoop/install.sh
 	TALOS_HDFS_LONG=1 CGO_ENABLED=1 $(GO) test -race -v -timeout 3h $(ARGS) ./test/hdfsha
 
-explore: ## All interleavings of a few owners of one partition; prints how many states (EXPLORE=long goes farther)
-	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h ./test/explore
+explore: ## All interleavings of a few owners of one partition, and orders around a session's end; prints how many (EXPLORE=long goes farther)
+	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h ./test/explore/...
 
 chaos: $(MINIO) $(ETCD) ## Several nodes, etcd, a store, and faults: HISTORIES=n STORE=local,s3,hdfs; TALOS_SEED repeats the choice
 	@case '$(or $(STORE),hdfs)' in *hdfs*) tools/hadoop/install.sh ;; esac
