@@ -113,9 +113,10 @@ func TestANodeThatCanNotAskDeniesNothing(t *testing.T) {
 			nobody := talos.NewTopicID()
 			return n.fetch(t, nobody[:], 0, 0, 0).GetError().GetKind()
 		}
-		for range maxLooks + 1 {
-			require.Equal(t, string(talos.NotServing), ask())
+		for range maxLooks {
+			ask() // it may be looked up before the answer, or not
 		}
+		require.Equal(t, string(talos.NotServing), ask())
 		<-time.After(lookLife)
 		c.away.Store(true)
 		nobody := talos.NewTopicID()
