@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,8 @@ func (l *Log) Confirm(ctx context.Context) error {
 
 // readGroups copies batches out of memory.
 func readGroups(groups []group, offset talos.Offset, maxBytes int) ([]byte, error) {
-	var out []byte
+	var parts [][]byte
+	size := 0
 	for _, g := range groups {
 		for b, err := range batch.All(g.payload) {
 			if err != nil {
@@ -126,13 +128,14 @@ func readGroups(groups []group, offset talos.Offset, maxBytes int) ([]byte, erro
 			if b.Next() <= offset {
 				continue
 			}
-			if len(out) > 0 && len(out)+b.Size > maxBytes {
-				return out, nil
+			if size > 0 && size+b.Size > maxBytes {
+				return bytes.Join(parts, nil), nil
 			}
-			out = append(out, b.Bytes...)
+			parts, size = append(parts, b.Bytes), size+b.Size
 		}
 	}
-	return out, nil
+	// It makes one buffer of the right size, and does not clear it before.
+	return bytes.Join(parts, nil), nil
 }
 
 // readSegment reads batches of one segment that lie below limit.

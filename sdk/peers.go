@@ -8,10 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/talos-log/talos/proto/codec"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -130,7 +132,10 @@ func (s *peers) dial(address string) (*peer, error) {
 			MinConnectTimeout: connectTimeout,
 		}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(talos.DefaultLimits().ResponseBytes())),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(talos.DefaultLimits().ResponseBytes()), grpc.ForceCodecV2(codec.New()),
+		),
+		experimental.WithBufferPool(codec.Pool()),
 		grpc.WithUnaryInterceptor(states.unary), grpc.WithStreamInterceptor(states.stream),
 	}
 	options = append(options, s.cfg.security.options()...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
@@ -37,6 +38,24 @@ type frames struct {
 
 func newFrames(src Source, salt uint64, pos, end int64, next talos.Offset) *frames {
 	return &frames{src: src, salt: salt, pos: pos, end: end, next: next, bufPos: pos, chunk: firstReadBytes}
+}
+
+// spare are buffers of reads that have ended.
+var spare sync.Pool
+
+// takeBuffer returns an empty buffer, which may have room.
+func takeBuffer() []byte {
+	if b, ok := spare.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+// giveBuffer takes a buffer back of which nothing is used any more.
+func giveBuffer(b []byte) {
+	if cap(b) > 0 && cap(b) <= 2*maxReadBytes {
+		spare.Put(&b)
+	}
 }
 
 // read returns the next frame, or io.EOF exactly at the end, or *damage. The

@@ -35,6 +35,8 @@ func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 	out := make([]byte, 0, max(0, min(int64(q.MaxBytes), q.End-q.Pos)))
 	r := newFrames(src, q.Salt, q.Pos, q.End, unknownOffset)
 	r.chunk = min(max(r.chunk, int64(q.MaxBytes)), maxReadBytes)
+	r.buf = takeBuffer()
+	defer func() { giveBuffer(r.buf) }()
 	for next := q.From; next < q.Limit; {
 		f, err := r.read(ctx)
 		if err == nil {

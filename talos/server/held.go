@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/talos-log/talos/proto/codec"
+	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -106,17 +109,28 @@ func (l *lease) end() {
 	})
 }
 
-// Get and Put make a lease the pool of its answer's buffer, so that the
-// transport's last use of it ends the lease.
+// leased makes a lease the pool of its answer's buffers, so that the transport's last
+// use of them ends it.
+type leased struct {
+	*lease
+	// left are the buffers that are still used.
+	left atomic.Int32
+	// pooled tells that they are those of codec.Pool.
+	pooled bool
+}
 
 // Get implements mem.BufferPool; nothing calls it.
-func (l *lease) Get(length int) *[]byte { return mem.DefaultBufferPool().Get(length) }
+func (l *leased) Get(length int) *[]byte { return codec.Pool().Get(length) }
 
 // Put implements mem.BufferPool.
-func (l *lease) Put(buffer *[]byte) {
-	l.connection.remove(l)
-	l.end()
-	mem.DefaultBufferPool().Put(buffer)
+func (l *leased) Put(buffer *[]byte) {
+	if l.left.Add(-1) == 0 {
+		l.connection.remove(l.lease)
+		l.end()
+	}
+	if l.pooled {
+		codec.Pool().Put(buffer)
+	}
 }
 
 // heldAnswer is an answer and the memory reserved for it.
@@ -154,8 +168,8 @@ func (n *Node) hold(ctx context.Context, c *call, answer any) (any, error) {
 	return &heldAnswer{message: message, memory: c.memory, node: n, conn: conn}, nil
 }
 
-// answerCodec is gRPC's codec for protobuf, but for held answers.
-type answerCodec struct{ encoding.CodecV2 }
+// answerCodec is the codec of all messages, but for held answers.
+type answerCodec struct{ codec.Codec }
 
 // minPooled is the least buffer whose end gRPC tells its pool of.
 const minPooled = 1<<10 + 1
@@ -164,21 +178,43 @@ const minPooled = 1<<10 + 1
 func (c answerCodec) Marshal(v any) (mem.BufferSlice, error) {
 	held, ok := v.(*heldAnswer)
 	if !ok {
-		return c.CodecV2.Marshal(v)
+		return c.Codec.Marshal(v)
 	}
-	buffer := mem.DefaultBufferPool().Get(max(proto.Size(held.message), minPooled))
-	written, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], held.message)
+	buffers, pooled, err := held.buffers()
 	if err != nil {
 		held.memory.release()
 		return nil, &talos.Error{Kind: talos.Internal, Op: "server.Marshal", Cause: err}
 	}
-	*buffer = written
-	l := &lease{memory: held.memory, connection: held.conn}
+	l := &leased{lease: &lease{memory: held.memory, connection: held.conn}, pooled: pooled}
 	l.stalled = time.AfterFunc(held.node.cfg.Capacity.AnswerTimeout, func() {
 		held.node.hangUp(held.conn, "an answer was not read in time")
 	})
-	if !held.conn.add(l) {
+	if !held.conn.add(l.lease) {
 		l.end()
 	}
-	return mem.BufferSlice{mem.NewBuffer(buffer, l)}, nil
+	for i := range buffers {
+		if cap(buffers[i]) >= minPooled {
+			l.left.Add(1)
+		}
+	}
+	answer := make(mem.BufferSlice, len(buffers))
+	for i := range buffers {
+		answer[i] = mem.NewBuffer(&buffers[i], l)
+	}
+	return answer, nil
+}
+
+// buffers are the answer on the wire. One of them at least is so large that gRPC tells
+// of its end. pooled tells that they are from codec.Pool.
+func (h *heldAnswer) buffers() (all [][]byte, pooled bool, err error) {
+	if response, ok := h.message.(*talosv1.FetchResponse); ok {
+		parts, err := codec.Parts(response)
+		large := slices.ContainsFunc(parts, func(p []byte) bool { return cap(p) >= minPooled })
+		if err != nil || large {
+			return parts, false, err
+		}
+	}
+	buffer := codec.Pool().Get(max(proto.Size(h.message), minPooled))
+	written, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], h.message)
+	return [][]byte{written}, true, err
 }

@@ -8,12 +8,12 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/talos-log/talos/proto/codec"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -82,7 +82,8 @@ func (n *Node) newRPCServer() *grpc.Server {
 		grpc.UnaryInterceptor(n.interceptUnary),
 		grpc.StreamInterceptor(n.interceptStream),
 		grpc.InTapHandle(n.admit),
-		grpc.ForceServerCodecV2(answerCodec{encoding.GetCodecV2(proto.Name)}),
+		grpc.ForceServerCodecV2(answerCodec{codec.New()}),
+		experimental.BufferPool(codec.Pool()),
 	}
 	if n.cfg.TLS != nil {
 		options = append(options, grpc.Creds(explaining{credentials.NewTLS(n.cfg.TLS)}))

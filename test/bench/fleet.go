@@ -135,21 +135,20 @@ func (f *fleet) close(ctx context.Context) error {
 // leg of another system.
 func costs(pids []int, leg func() (outcome, error)) (outcome, error) {
 	before, err := processorTime(pids)
-	if err == nil {
-		err = resetPeak(pids)
-	}
-	if err != nil {
+	own, ownErr := ownTime()
+	if err := errors.Join(err, ownErr, resetPeak(pids)); err != nil {
 		return outcome{}, err
 	}
 	o, err := leg()
 	if err != nil {
 		return o, err
 	}
+	ownAfter, ownErr := ownTime()
 	after, err := processorTime(pids)
-	if err != nil {
+	if err := errors.Join(err, ownErr); err != nil {
 		return o, err
 	}
-	o.cpu = after - before
+	o.cpu, o.client = after-before, ownAfter-own
 	o.peak, err = peakMemory(pids)
 	syscall.Sync()
 	return o, err

@@ -10,10 +10,10 @@ import (
 // outcome is what one leg came to. What was not measured is nil or zero.
 type outcome struct {
 	produced, consumed *loadgen.Sample
-	// cpu is the processor time of the servers, peak the most memory that they held
-	// during the leg, in bytes.
-	cpu  time.Duration
-	peak int64
+	// cpu is the processor time of the servers, client that of this process, and peak
+	// the most memory that the servers held during the leg, in bytes.
+	cpu, client time.Duration
+	peak        int64
 	// own are numbers that one workload alone has.
 	own map[string]float64
 }
@@ -32,13 +32,17 @@ func endToEnd(q float64) func(outcome) float64 {
 	return func(o outcome) float64 { return quantile(o.sample(true), q) }
 }
 
-// cpuPerMillion is the servers' processor seconds for a million records.
-func cpuPerMillion(o outcome) float64 {
+// cpuPerMillion is the servers' processor seconds for a million records, and
+// clientPerMillion those of the clients and the generator.
+func cpuPerMillion(o outcome) float64    { return o.perMillion(o.cpu) }
+func clientPerMillion(o outcome) float64 { return o.perMillion(o.client) }
+
+func (o outcome) perMillion(d time.Duration) float64 {
 	records := max(o.sample(false).Records, o.sample(true).Records)
 	if records == 0 {
 		return 0
 	}
-	return o.cpu.Seconds() * 1e6 / float64(records)
+	return d.Seconds() * 1e6 / float64(records)
 }
 
 func peakMiB(o outcome) float64 { return float64(o.peak) / (1 << 20) }

@@ -26,6 +26,9 @@ type Plan struct {
 	// Keep lets servers serve all rows, not only the one that started them: quick, and
 	// not for measuring, since they cost something also when nobody asks for anything.
 	Keep bool
+	// Profiles is the folder that gets a processor profile of the clients in each leg;
+	// empty means none. A profile costs the clients a little.
+	Profiles string
 	// Scratch is the folder on whose disk everything is; empty is the system's
 	// temporary one.
 	Scratch string

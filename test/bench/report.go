@@ -101,6 +101,7 @@ func columns() []column {
 		{"ms p50 end to end", endToEnd(0.5)},
 		{"ms p99 end to end", endToEnd(0.99)},
 		{"CPU s per million", cpuPerMillion},
+		{"of clients", clientPerMillion},
 		{"MiB peak", peakMiB},
 		{"records unsent", func(o outcome) float64 { return float64(o.sample(false).Unsent) }},
 	}

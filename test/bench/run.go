@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +95,9 @@ func measureWorkload(ctx context.Context, p Plan, w workload, say func(format st
 		for half := range 2 {
 			for _, i := range order(len(runners), round, half) {
 				c := w.contenders[i]
-				o, err := runners[i].leg(ctx, of)
+				o, err := profiled(p.Profiles, fmt.Sprintf("%s-%s-%d%c", w.name, c.name, round, 'A'+half), func() (outcome, error) {
+					return runners[i].leg(ctx, of)
+				})
 				if err != nil {
 					return r, fmt.Errorf("%s: %w", c.name, err)
 				}
@@ -108,6 +112,23 @@ func measureWorkload(ctx context.Context, p Plan, w workload, say func(format st
 		}
 	}
 	return w.result(all), nil
+}
+
+// profiled writes a profile of a leg to a folder, if there is one.
+func profiled(folder, name string, leg func() (outcome, error)) (o outcome, err error) {
+	if folder == "" {
+		return leg()
+	}
+	f, err := os.Create(filepath.Join(folder, strings.ReplaceAll(name, " ", "-")+".pprof"))
+	if err != nil {
+		return o, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return o, err
+	}
+	defer pprof.StopCPUProfile()
+	return leg()
 }
 
 // order is that of the contenders in a half of a round: forth, then back.

@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, out, words io.Writer) (err error) {
 	leg := flags.Duration("leg", 0, "how long a leg lasts (default that of the plan)")
 	history := flags.Int64("history", 0, "bytes that row 7 catches up with (default that of the plan)")
 	soak := flags.Duration("soak", 0, "how long row 11 lasts (default that of the plan)")
+	profiles := flags.String("profile", "", "folder that gets a processor profile of the clients in each leg (default none)")
 	scratch := flags.String("scratch", "", "folder on whose disk everything is (default the system's temporary one)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -70,6 +71,7 @@ func run(ctx context.Context, args []string, out, words io.Writer) (err error) {
 	set(&plan.History, *history)
 	set(&plan.Soak, *soak)
 	set(&plan.Scratch, *scratch)
+	set(&plan.Profiles, *profiles)
 	if err := plan.Validate(); err != nil {
 		return fmt.Errorf("%w; %w", err, errUsage)
 	}
