@@ -131,7 +131,11 @@ var groups = []Description{
 	{Name: "talos_groups_loads_total", Type: Counter, Help: "Times that a coordinator of groups was loaded from its partition."},
 	{
 		Name: "talos_groups_lag_records", Type: Gauge, Labels: []string{"group", "topic"},
-		Help: "Offsets between what a consumer group has committed and the end, over the partitions of a topic that the group's coordinator owns itself, every 15 s. Each coordinator shows 200 pairs of group and topic at the most.",
+		Help: "Offsets between what a consumer group has committed, or the start where it has committed nothing, and the end, over all partitions of a topic that it has committed any offset of, every 15 s. Not shown while the end of a partition is not known. Each coordinator shows 200 pairs of group and topic at the most.",
+	},
+	{
+		Name: "talos_groups_lag_unknown_partitions", Type: Gauge, Labels: []string{"group", "topic"},
+		Help: "Partitions of the topic whose end the group's coordinator could not learn, here or from the node that owns them: the lag is not shown meanwhile.",
 	},
 }
 

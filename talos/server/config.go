@@ -12,6 +12,7 @@ import (
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/access"
+	"google.golang.org/grpc"
 )
 
 // Config says what a node is made of.
@@ -51,6 +52,9 @@ type Config struct {
 	// Access guards the RPC port, and the HTTP port but for /healthz and /readyz;
 	// nil lets everybody in.
 	Access *access.Guard
+	// Peers says how other nodes are called, for metrics: credentials above all. Empty
+	// means that they are not, and that what they own is unknown to metrics.
+	Peers []grpc.DialOption
 	// TailBytes bounds the newest batches that all partitions keep in memory
 	// together, in bytes; 0 means partition.DefaultTailBytes.
 	TailBytes int64

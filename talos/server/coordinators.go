@@ -21,6 +21,7 @@ type coordinators struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	workers sync.WaitGroup
+	peers   *peers
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
@@ -28,7 +29,7 @@ type coordinators struct {
 }
 
 func newCoordinators(t *term) *coordinators {
-	c := &coordinators{term: t, all: make(map[talos.PartitionID]*groupCoordinator)}
+	c := &coordinators{term: t, peers: newPeers(t), all: make(map[talos.PartitionID]*groupCoordinator)}
 	c.ctx, c.stop = context.WithCancel(t.ctx)
 	return c
 }
@@ -40,6 +41,7 @@ func (cs *coordinators) close() {
 	cs.mu.Unlock()
 	cs.stop()
 	cs.workers.Wait()
+	cs.peers.close()
 }
 
 // topicsChanged tells all coordinators that topics were made, changed or deleted.
@@ -117,6 +119,7 @@ func (cs *coordinators) ensure(id talos.PartitionID, log *partition.Log) (*group
 	state := groups.New(cs.term.node.cfg.Groups, cs.term.view.Topic)
 	cs.workers.Go(func() {
 		if c.load(cs.ctx, cs.term.node, state, &cs.workers); c.err == nil {
+			cs.workers.Go((&lagged{cs: cs, c: c}).run)
 			cs.follow(c)
 		}
 	})

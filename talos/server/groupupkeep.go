@@ -9,29 +9,21 @@ import (
 	"github.com/talos-log/talos/talos"
 )
 
-const (
-	// upkeepInterval is how often a coordinator looks how far its groups are behind,
-	// and for offsets of deleted topics.
-	upkeepInterval = 15 * time.Second
-	// maxLags bounds the pairs of group and topic that metrics tell the lag of, of one
-	// coordinator.
-	maxLags = 200
-)
+// upkeepInterval is how often a coordinator looks for offsets of deleted topics.
+const upkeepInterval = 15 * time.Second
 
 // follow tells the groups of topics that change, and looks after them, until the
 // coordinator ends.
 func (cs *coordinators) follow(c *groupCoordinator) {
 	upkeep := time.NewTicker(upkeepInterval)
 	defer upkeep.Stop()
-	lags := make(map[lagKey]bool)
-	defer func() { cs.showLags(c, nil, lags) }()
 	for {
 		var err error
 		select {
 		case <-c.changed:
 			err = c.journal.Do(cs.ctx, (*groups.State).TopicsChanged, nil)
 		case <-upkeep.C:
-			err = cs.term.node.guard("look after consumer groups", func() error { return cs.lookAfter(c, lags) })
+			err = cs.term.node.guard("look after consumer groups", func() error { return cs.lookAfter(c) })
 		case <-c.journal.Done():
 			return
 		case <-cs.ctx.Done():
@@ -43,12 +35,11 @@ func (cs *coordinators) follow(c *groupCoordinator) {
 	}
 }
 
-func (cs *coordinators) lookAfter(c *groupCoordinator, lags map[lagKey]bool) error {
+func (cs *coordinators) lookAfter(c *groupCoordinator) error {
 	var all []groups.Committed
 	if err := c.journal.Do(cs.ctx, func(*groups.State) {}, func(s *groups.State) { all = s.Committed() }); err != nil {
 		return err
 	}
-	cs.showLags(c, all, lags)
 	gone := make(map[talos.TopicID]bool)
 	for _, o := range all {
 		if _, known := gone[o.Partition.Topic]; known {
@@ -82,33 +73,4 @@ func (cs *coordinators) isGone(ctx context.Context, o groups.Committed) (bool, e
 		return true, nil
 	}
 	return err == nil && topic.ID != o.Partition.Topic, err
-}
-
-type lagKey struct {
-	group string
-	topic talos.TopicName
-}
-
-// showLags shows how far groups are behind the ends of the partitions that are
-// open here; shown are those that were shown before.
-func (cs *coordinators) showLags(c *groupCoordinator, all []groups.Committed, shown map[lagKey]bool) {
-	behind := make(map[lagKey]float64)
-	for _, o := range all {
-		log := cs.term.partitions.opened(o.Partition)
-		key := lagKey{o.Group, o.Topic}
-		if _, ok := behind[key]; log == nil || !ok && len(behind) >= maxLags {
-			continue
-		}
-		behind[key] += float64(max(0, log.Range().End-o.Offset))
-	}
-	for key := range shown {
-		if _, ok := behind[key]; !ok {
-			c.metrics.groupLag.DeleteLabelValues(key.group, string(key.topic))
-			delete(shown, key)
-		}
-	}
-	for key, lag := range behind {
-		c.metrics.groupLag.WithLabelValues(key.group, string(key.topic)).Set(lag)
-		shown[key] = true
-	}
 }

@@ -31,7 +31,7 @@ type serverMetrics struct {
 	// These are about consumer groups.
 	rebalances, commits, groupLoads prometheus.Counter
 	heartbeatSeconds                prometheus.Histogram
-	groupLag                        *prometheus.GaugeVec
+	groupLag, groupLagUnknown       *prometheus.GaugeVec
 	// refusedConnections and hungUp count connections that broke a limit.
 	refusedConnections, hungUp    prometheus.Counter
 	removedSegments, removedBytes prometheus.Counter
@@ -63,6 +63,7 @@ func newMetrics(tails *partition.Tails, history *partition.History, refused, own
 	m.groupLoads = m.Counter("talos_groups_loads_total")
 	m.heartbeatSeconds = m.Histogram("talos_groups_heartbeat_seconds")
 	m.groupLag = m.Gauges("talos_groups_lag_records", 2)
+	m.groupLagUnknown = m.Gauges("talos_groups_lag_unknown_partitions", 2)
 	m.refusedConnections = m.Counter("talos_server_connections_refused_total")
 	m.hungUp = m.Counter("talos_server_connections_closed_total")
 	m.removedSegments = m.Counter("talos_server_removed_segments_total")

@@ -156,16 +156,6 @@ func (p *partitions) findLocked(id talos.PartitionID) (*slot, found) {
 	return s, found{opening: s.opening, err: notServing(id, detail)}
 }
 
-// opened returns the log of a partition if it is open here, else nil.
-func (p *partitions) opened(id talos.PartitionID) *partition.Log {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s := p.slots[id]; s != nil && s.left == nil {
-		return s.log
-	}
-	return nil
-}
-
 // mine returns the topic of a partition that this node owns; else who may have it.
 func (p *partitions) mine(id talos.PartitionID) (talos.Topic, found) {
 	// Taken before the view is read, so that no change is missed.

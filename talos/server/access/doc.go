@@ -1,6 +1,7 @@
 // Package access decides who may use a node: by a client certificate that the
 // handshake of TLS has verified, or by a bearer token of a file. It also loads
-// the node's own certificate.
+// the node's own certificate, and says how a node shows the other nodes that it may
+// call them: with that certificate, and with the first token of the file.
 //
 // It does not know users' rights: whoever is let in may do everything.
 //

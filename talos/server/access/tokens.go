@@ -50,9 +50,21 @@ func CheckSecretFile(path string) error {
 	return nil
 }
 
-// readTokens reads a file of lines "name token"; empty lines and those that
-// begin with # don't count. Nobody but the owner and its group may read it.
 func readTokens(path string) (tokens, error) {
+	secrets, err := readSecrets(path)
+	if err != nil {
+		return nil, err
+	}
+	all := make(tokens, len(secrets))
+	for i, secret := range secrets {
+		all[i] = token{sha256.Sum256([]byte(secret))}
+	}
+	return all, nil
+}
+
+// readSecrets reads a file of lines "name token"; empty lines and those that
+// begin with # don't count. Nobody but the owner and its group may read it.
+func readSecrets(path string) ([]string, error) {
 	if err := CheckSecretFile(path); err != nil {
 		return nil, err
 	}
@@ -60,7 +72,7 @@ func readTokens(path string) (tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all tokens
+	var all []string
 	names := map[string]bool{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for number := 1; lines.Scan(); number++ {
@@ -84,7 +96,7 @@ func readTokens(path string) (tokens, error) {
 			return nil, fmt.Errorf("%s:%d: the limit is %d tokens", path, number, maxTokens)
 		}
 		names[name] = true
-		all = append(all, token{sha256.Sum256([]byte(secret))})
+		all = append(all, secret)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -101,12 +101,16 @@ func (f *nodeFlags) node(p program, words io.Writer) (node.Config, *config.Loade
 	if err != nil {
 		return node.Config{}, nil, err
 	}
+	peers, err := c.Peers()
+	if err != nil {
+		return node.Config{}, nil, err
+	}
 	if what := c.Exposed(); what != "" {
 		logger.Warn("this node is not secured", "consequence", what, "listen", c.Listen, "http", c.HTTP)
 	}
 	return node.Config{
 		Listen: c.Listen, HTTP: c.HTTP, Advertise: c.Advertise, ID: c.NodeID,
-		Version: p.version, Logger: logger, TLS: secure, Access: guard,
+		Version: p.version, Logger: logger, TLS: secure, Access: guard, Peers: peers,
 		Limits:   talos.Limits{RecordBytes: int(c.Limits.RecordBytes)},
 		Capacity: c.Limits.Capacity(), Drain: c.DrainTimeout,
 		Groups: c.GroupLimits(), GroupPartitions: int32(c.Groups.Coordinators),

@@ -9,6 +9,9 @@ import (
 
 	"github.com/talos-log/talos/coordinator/etcd"
 	"github.com/talos-log/talos/talos/server/access"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -23,6 +26,23 @@ func (c *Config) ServerTLS(logger *slog.Logger) (*tls.Config, error) {
 
 func (c *Config) serverTLS(logger *slog.Logger) (*tls.Config, error) {
 	return access.TLS(access.Files{Certificate: c.TLS.Certificate, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA}, logger)
+}
+
+// Peers returns how this node calls the other nodes of its cluster, which are
+// secured as it is.
+func (c *Config) Peers() ([]grpc.DialOption, error) {
+	options := []grpc.DialOption{grpc.WithNoProxy()}
+	if c.Access.TokenFile != "" {
+		options = append(options, grpc.WithPerRPCCredentials(access.PeerToken{File: c.Access.TokenFile, Secure: c.secured()}))
+	}
+	if !c.secured() {
+		return append(options, grpc.WithTransportCredentials(insecure.NewCredentials())), nil
+	}
+	secure, err := access.PeerTLS(access.Files{Certificate: c.TLS.Certificate, Key: c.TLS.Key}, c.TLS.PeerCA)
+	if err != nil {
+		return nil, err
+	}
+	return append(options, grpc.WithTransportCredentials(credentials.NewTLS(secure))), nil
 }
 
 // Guard returns who lets clients in; nil, which lets everybody in, if no access

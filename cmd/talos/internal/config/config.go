@@ -41,6 +41,7 @@ type TLS struct {
 	Certificate string `yaml:"certificate" flag:"tls-cert" arg:"FILE" example:"/etc/talos/node.pem" doc:"PEM file of the node's certificate, for both ports; it, the key, client_ca and access.token_file are read again when they change"`
 	Key         string `yaml:"key" flag:"tls-key" arg:"FILE" example:"/etc/talos/node-key.pem" doc:"PEM file of its private key"`
 	ClientCA    string `yaml:"client_ca" flag:"tls-client-ca" arg:"FILE" example:"/etc/talos/clients-ca.pem" doc:"PEM file of the authorities whose client certificates let in (mTLS); needed of each client unless access.token_file is set as well"`
+	PeerCA      string `yaml:"peer_ca" flag:"tls-peer-ca" arg:"FILE" example:"/etc/talos/nodes-ca.pem" doc:"PEM file of the authorities that sign the nodes' certificates, for the calls of this node to the others; empty: the system's. It shows them its own certificate, and the first token of access.token_file"`
 }
 
 // Access says who is let in, besides the holders of client certificates.

@@ -137,6 +137,10 @@ func isLoopback(address string) bool {
 func (v *validator) files() {
 	v.need((v.TLS.Certificate == "") == (v.TLS.Key == ""), "tls.certificate and tls.key go together: set both, or none")
 	v.need(v.TLS.ClientCA == "" || v.TLS.Certificate != "", "tls.client_ca needs TLS: set tls.certificate and tls.key as well")
+	v.need(v.TLS.PeerCA == "" || v.TLS.Certificate != "", "tls.peer_ca needs TLS: set tls.certificate and tls.key as well")
+	if _, err := v.Peers(); err != nil {
+		v.need(false, "tls.peer_ca: %w", err)
+	}
 	if v.TLS.Certificate != "" && v.TLS.Key != "" {
 		if _, err := v.serverTLS(discard); err != nil {
 			v.need(false, "tls: %w", err)

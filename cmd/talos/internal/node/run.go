@@ -18,6 +18,7 @@ import (
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server"
 	"github.com/talos-log/talos/talos/server/access"
+	"google.golang.org/grpc"
 )
 
 // readyPoll is how often a starting node is asked whether it serves yet.
@@ -40,6 +41,7 @@ type Config struct {
 	// TLS and all up to Drain are server.Config's.
 	TLS      *tls.Config
 	Access   *access.Guard
+	Peers    []grpc.DialOption
 	Limits   talos.Limits
 	Capacity server.Capacity
 	Groups   groups.Config
@@ -99,7 +101,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		NodeID: id, Address: advertise, Version: cfg.Version,
 		Store: measured, Meta: meta, Logger: cfg.Logger,
 		Registerer: registry, Gatherer: registry,
-		TLS: cfg.TLS, Access: cfg.Access, Limits: cfg.Limits, Capacity: cfg.Capacity, Drain: cfg.Drain,
+		TLS: cfg.TLS, Access: cfg.Access, Peers: cfg.Peers, Limits: cfg.Limits, Capacity: cfg.Capacity, Drain: cfg.Drain,
 		Groups: cfg.Groups, GroupPartitions: cfg.GroupPartitions,
 	})
 	if err != nil {
