@@ -67,6 +67,8 @@ func addCompletions(cmd *cobra.Command, s *settings) {
 		cmd.ValidArgsFunction = s.completeTopic
 	case arguments == "NODE":
 		cmd.ValidArgsFunction = s.completeNode
+	case arguments == "GROUP":
+		cmd.ValidArgsFunction = s.completeGroup
 	case arguments == "FOLDER":
 	default:
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -95,13 +97,18 @@ func (s *settings) flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 	case "log-level":
 		return fixed("debug", "info", "warn", "error")
 	case "topic":
-		return s.completeTopic
+		return alone(s.completeTopic)
+	case "group":
+		return alone(s.completeGroup)
 	case "partition":
-		return s.completePartition
-	case "to", "without":
-		return func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return s.completeNode(cmd, nil, prefix)
+		return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if topic := cmd.Flags().Lookup("topic"); topic != nil {
+				args = []string{topic.Value.String()}
+			}
+			return s.completePartition(cmd, args, prefix)
 		}
+	case "to", "without":
+		return alone(s.completeNode)
 	}
 	switch value, _ := pflag.UnquoteUsage(f); value {
 	case "FILE":
@@ -112,6 +119,13 @@ func (s *settings) flagCompletion(f *pflag.Flag) cobra.CompletionFunc {
 		}
 	default:
 		return cobra.NoFileCompletions
+	}
+}
+
+// alone completes a flag, whatever the command's arguments are.
+func alone(f cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return f(cmd, nil, prefix)
 	}
 }
 
