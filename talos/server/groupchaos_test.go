@@ -235,7 +235,8 @@ func joinAtOnce(t *testing.T, members, partitions int) {
 	}
 	require.Eventually(t, func() bool { return h.reading() == partitions }, 3*time.Minute, 50*time.Millisecond)
 	require.Eventually(t, func() bool {
-		return describeReaders(t, nodes).GetState() == talosv1.GroupState_GROUP_STATE_STABLE
+		d := describeReaders(t, nodes)
+		return len(d.GetMembers()) == members && d.GetState() == talosv1.GroupState_GROUP_STATE_STABLE
 	}, 3*time.Minute, 50*time.Millisecond)
 	described := describeReaders(t, nodes)
 	require.Len(t, described.GetMembers(), members)
