@@ -32,6 +32,7 @@ type node struct {
 	talosv1.UnimplementedLogServer
 	talosv1.UnimplementedAdminServer
 	limits talos.Limits
+	groups talosv1.GroupsServer // nil for none
 
 	mu         sync.Mutex // guards all below
 	topic      *talosv1.Topic
@@ -120,6 +121,9 @@ func (n *node) listen(l net.Listener) (stop func()) {
 	s := grpc.NewServer(grpc.MaxRecvMsgSize(n.limits.RequestBytes()), grpc.WaitForHandlers(true))
 	talosv1.RegisterLogServer(s, n)
 	talosv1.RegisterAdminServer(s, n)
+	if n.groups != nil {
+		talosv1.RegisterGroupsServer(s, n.groups)
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	return func() {
