@@ -10,6 +10,9 @@ import (
 )
 
 const (
+	// droppedShare is the part of a tail that its arrays may still refer to although it
+	// left: with more they are copied, which for one that leaves copies so many.
+	droppedShare = 8
 	// DefaultTailBytes is the budget of a node's tails.
 	DefaultTailBytes = 256 << 20
 	// groupOverhead is what a group costs in memory beyond its batches, about.
@@ -103,7 +106,7 @@ func (t *tail) dropLocked() {
 	t.held[0] = nil
 	t.held = t.held[1:]
 	t.dropped++
-	if t.dropped > len(groups) {
+	if t.dropped*droppedShare > len(groups) {
 		// Lets go of the memory that the old arrays still refer to.
 		groups, t.held, t.dropped = append([]group(nil), groups...), append([]*list.Element(nil), t.held...), 0
 	}

@@ -2,8 +2,10 @@ package partition
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 	"github.com/talos-log/talos/talos"
@@ -99,4 +101,31 @@ func TestPartitionsReadWhatTheBudgetPushedOutFromTheirSegments(t *testing.T) {
 		require.NoError(t, l.Close(t.Context()))
 	}
 	require.Zero(t, budget.Bytes(), "a log that has ended holds nothing")
+}
+
+// What has left the tails is no longer in memory, but for a small part: the budget
+// is what they take, not half of it.
+func TestTailsLetGoOfWhatTheyDrop(t *testing.T) {
+	const size, kept, added = 10_000, 100, 1000
+	b := NewTails(kept * (size + groupOverhead))
+	one := newTail(b)
+	var payloads []weak.Pointer[byte]
+	for i := range talos.Offset(added) {
+		payload := make([]byte, size)
+		payloads = append(payloads, weak.Make(&payload[0]))
+		one.add(group{base: i, next: i + 1, payload: payload})
+		if i%7 != 0 {
+			continue
+		}
+		runtime.GC()
+		held := 0
+		for _, p := range payloads {
+			if p.Value() != nil {
+				held++
+			}
+		}
+		require.LessOrEqual(t, held, kept+kept/droppedShare+1)
+	}
+	require.Len(t, *one.groups.Load(), kept)
+	runtime.KeepAlive(one)
 }
