@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/talos-log/talos/proto/codec"
+	"github.com/talos-log/talos/internal/codec"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"golang.org/x/sync/semaphore"

@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/talos-log/talos/proto/codec"
+	"github.com/talos-log/talos/internal/codec"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"

@@ -25,10 +25,11 @@ var arrows = map[string][]string{
 	"partition":    {"talos", "storage"},
 	"coordinator":  {"talos"},
 	"groups":       {"talos", "proto"},
-	"talos/server": {"talos", "partition", "coordinator", "storage", "proto", "groups"},
+	"talos/server": {"talos", "partition", "coordinator", "storage", "proto", "groups", "internal/codec"},
 	// A user's own program links neither; sdk/fake is for the examples and tests.
-	"sdk":      {"talos", "proto", "sdk/fake"},
-	"sdk/fake": {"talos", "talos/server", "partition", "coordinator", "storage", "proto", "sdk"},
+	"sdk":            {"talos", "proto", "sdk/fake", "internal/codec"},
+	"sdk/fake":       {"talos", "talos/server", "partition", "coordinator", "storage", "proto", "sdk"},
+	"internal/codec": {"proto"},
 	// What makes load knows no system.
 	"internal/loadgen": {"talos"},
 	"cmd":              {"*"},
