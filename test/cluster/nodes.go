@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,27 +14,15 @@ import (
 	"github.com/talos-log/talos/test/process"
 )
 
-const (
-	// readyTimeout bounds the time until a node serves.
-	readyTimeout  = 2 * time.Minute
-	readyInterval = 20 * time.Millisecond
-	askTimeout    = 2 * time.Second
-)
+// readyTimeout bounds the time until a node serves.
+const readyTimeout = 2 * time.Minute
 
 // cluster are the nodes. Its methods belong to one goroutine.
 type cluster struct {
 	settings
 	etcd  string
 	out   io.Writer
-	nodes []*node
-}
-
-// node is one `talos server`: at most one process at a time.
-type node struct {
-	id, address, pages string
-	log                string
-	args               []string
-	child              *process.Child
+	nodes []*process.Server
 }
 
 // start runs all nodes, and waits until each of them serves.
@@ -47,7 +32,7 @@ func (c *cluster) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := n.launch(c.binary); err != nil {
+		if err := n.Launch(c.binary); err != nil {
 			return err
 		}
 		c.nodes = append(c.nodes, n)
@@ -55,28 +40,27 @@ func (c *cluster) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for _, n := range c.nodes {
-		if err := n.await(ctx); err != nil {
+		if err := n.Await(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *cluster) prepare(i int) (*node, error) {
+func (c *cluster) prepare(i int) (*process.Server, error) {
 	id := fmt.Sprintf("node-%d", i+1)
-	n := &node{id: id, log: filepath.Join(c.data, id+".log")}
-	var err error
-	if n.address, err = c.address(10 * i); err != nil {
+	address, err := c.address(10 * i)
+	if err != nil {
 		return nil, err
 	}
-	if n.pages, err = c.address(10*i + 1); err != nil {
+	pages, err := c.address(10*i + 1)
+	if err != nil {
 		return nil, err
 	}
-	n.args = []string{
-		"server", "--node-id", id, "--listen", n.address, "--http", n.pages,
-		"--etcd", c.etcd, "--store", c.store, "--session-ttl", c.lease.String(),
-	}
-	return n, nil
+	return &process.Server{
+		ID: id, Address: address, Pages: pages, Log: filepath.Join(c.data, id+".log"),
+		Args: []string{"--etcd", c.etcd, "--store", c.store, "--session-ttl", c.lease.String()},
+	}, nil
 }
 
 func (c *cluster) address(offset int) (string, error) {
@@ -86,64 +70,14 @@ func (c *cluster) address(offset int) (string, error) {
 	return fmt.Sprintf("127.0.0.1:%d", c.port+offset), nil
 }
 
-func (n *node) launch(binary string) error {
-	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command(binary, n.args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	n.child, err = process.Launch(cmd)
-	// The process has a file descriptor of its own.
-	return errors.Join(err, log.Close())
-}
-
-// await waits until the node serves.
-func (n *node) await(ctx context.Context) error {
-	ticker := time.NewTicker(readyInterval)
-	defer ticker.Stop()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: askTimeout}
-	for {
-		err := ask(ctx, client, "http://"+n.pages+"/readyz")
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-n.child.Ended():
-			return fmt.Errorf("%s ended while it started (%w); what it said is in %s", n.id, n.child.Err(), n.log)
-		case <-ctx.Done():
-			return fmt.Errorf("%s does not serve (%w, %w); what it said is in %s", n.id, context.Cause(ctx), err, n.log)
-		}
-	}
-}
-
-func ask(ctx context.Context, client *http.Client, page string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	if err := response.Body.Close(); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	return nil
-}
-
 // tell prints where everything is, and what to try.
 func (c *cluster) tell() error {
 	var text strings.Builder
 	var addresses []string
 	fmt.Fprintf(&text, "\n%d nodes serve; Ctrl-C ends them, and the data stays in %s\n\n", len(c.nodes), c.data)
 	for _, n := range c.nodes {
-		addresses = append(addresses, n.address)
-		fmt.Fprintf(&text, "  %-7s %s   pages on http://%s   process %d\n", n.id, n.address, n.pages, n.child.PID())
+		addresses = append(addresses, n.Address)
+		fmt.Fprintf(&text, "  %-7s %s   pages on http://%s   process %d\n", n.ID, n.Address, n.Pages, n.Child().PID())
 	}
 	fmt.Fprintf(&text, "  etcd    %s\n  store   %s\n", c.etcd, c.store)
 	victim := c.nodes[len(c.nodes)-1]
@@ -158,7 +92,7 @@ In another terminal:
   bin/talos consume logs --from earliest | sort -n | cmp - <(seq 1000000) && echo 'all there, once'
   bin/talos offsets logs      # which node owns what
 
-`, strings.Join(addresses, ","), victim.child.PID(), victim.id, c.returns())
+`, strings.Join(addresses, ","), victim.Child().PID(), victim.ID, c.returns())
 	_, err := io.WriteString(c.out, text.String())
 	return err
 }
@@ -173,10 +107,10 @@ func (c *cluster) returns() string {
 
 // watch says which node has ended, and starts it again, until ctx ends.
 func (c *cluster) watch(ctx context.Context) error {
-	ended, watched := make(chan *node, len(c.nodes)), sync.WaitGroup{}
+	ended, watched := make(chan *process.Server, len(c.nodes)), sync.WaitGroup{}
 	defer watched.Wait()
-	look := func(n *node) {
-		child := n.child
+	look := func(n *process.Server) {
+		child := n.Child()
 		watched.Go(func() {
 			select {
 			case <-child.Ended():
@@ -188,13 +122,13 @@ func (c *cluster) watch(ctx context.Context) error {
 	for _, n := range c.nodes {
 		look(n)
 	}
-	due := make(chan *node, len(c.nodes))
+	due := make(chan *process.Server, len(c.nodes))
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case n := <-ended:
-			if err := c.say("%s, process %d, has ended (%v); it comes back %s\n", n.id, n.child.PID(), n.child.Err(), c.returns()); err != nil {
+			if err := c.say("%s, process %d, has ended (%v); it comes back %s\n", n.ID, n.Child().PID(), n.Child().Err(), c.returns()); err != nil {
 				return err
 			}
 			if c.again > 0 {
@@ -207,11 +141,11 @@ func (c *cluster) watch(ctx context.Context) error {
 				})
 			}
 		case n := <-due:
-			if err := n.launch(c.binary); err != nil {
+			if err := n.Launch(c.binary); err != nil {
 				return err
 			}
 			look(n)
-			if err := c.say("%s is started again, as process %d\n", n.id, n.child.PID()); err != nil {
+			if err := c.say("%s is started again, as process %d\n", n.ID, n.Child().PID()); err != nil {
 				return err
 			}
 		}
@@ -228,9 +162,9 @@ func (c *cluster) end() error {
 	results := make(chan error, len(c.nodes))
 	for _, n := range c.nodes {
 		go func() {
-			err := n.child.End(syscall.SIGTERM, endTimeout)
+			err := n.Child().End(syscall.SIGTERM, endTimeout)
 			if err != nil {
-				err = errors.Join(err, n.child.End(syscall.SIGKILL, endTimeout))
+				err = errors.Join(err, n.Child().End(syscall.SIGKILL, endTimeout))
 			}
 			results <- err
 		}()

@@ -36,8 +36,17 @@ func (n *Node) memory(line string) int64 {
 
 // Metric reads a number from the node's /metrics. It may be called from any
 // goroutine.
-func (n *Node) Metric(ctx context.Context, name string) (value float64, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.http+"/metrics", http.NoBody)
+func (n *Node) Metric(ctx context.Context, name string) (float64, error) {
+	return metric(ctx, n.http, name)
+}
+
+// Metric reads a number likewise.
+func (s *Server) Metric(ctx context.Context, name string) (float64, error) {
+	return metric(ctx, s.Pages, name)
+}
+
+func metric(ctx context.Context, pages, name string) (value float64, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+pages+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, err
 	}
