@@ -19,7 +19,7 @@ SEED ?= 1
 ARGS ?=
 # make chaos: histories for each store.
 HISTORIES ?= 3
-# make chaos: which stores, with commas between them. make cluster: the store's URL.
+# make chaos, make cluster-figures: which stores, with commas between them. make cluster: the store's URL.
 STORE ?=
 
 BIN := .bin
@@ -79,6 +79,12 @@ hdfs-figures: ## Compare the HDFS store with Hadoop's own client, in turns; ARGS
 	@tools/hadoop/install.sh
 	@$(GO) build -o bin/hdfs-figures ./test/hdfsbench/run
 	@exec bin/hdfs-figures $(ARGS)
+
+cluster-figures: build $(ETCD) ## Measure moves, drains, kills, restarts, many partitions and takeovers of three nodes; STORE=local,s3,hdfs; ARGS='-o json -only NAMES'
+	@case '$(STORE)' in *s3*) $(MAKE) $(MINIO) ;; esac
+	@case '$(STORE)' in *hdfs*) tools/hadoop/install.sh ;; esac
+	@$(GO) build -o bin/cluster-figures ./test/clusterbench/run
+	@exec bin/cluster-figures $(if $(STORE),-store '$(STORE)') $(ARGS)
 
 bench: bench-peers ## Compare Talos with NATS, Kafka, Hadoop's client and the bare machine, in turns; ARGS='-rows 1,3 -full -out FOLDER'
 	@cd test/bench && $(GO) build -o ../../bin/bench ./run
