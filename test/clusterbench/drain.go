@@ -31,7 +31,7 @@ func drain(ctx context.Context, l *lab) error {
 		return err
 	}
 	before := time.Now()
-	if err := pass(ctx, warmUp); err != nil {
+	if err := pass(ctx, l.WarmUp); err != nil {
 		return err
 	}
 	from := time.Now()

@@ -21,7 +21,7 @@ func idle(ctx context.Context, l *lab) (err error) {
 	}
 	l.note("partitions", "", float64(l.IdlePartitions))
 	l.note("time from the topic's creation until all serve", "s", time.Since(began).Seconds())
-	if err := pass(ctx, warmUp); err != nil {
+	if err := pass(ctx, l.WarmUp); err != nil {
 		return err
 	}
 	if err := l.idleCost(ctx); err != nil {

@@ -20,7 +20,7 @@ func kills(ctx context.Context, l *lab) error {
 	defer l.finish(tr)
 	var took []time.Duration
 	for round := range l.Kills {
-		if err := pass(ctx, warmUp); err != nil {
+		if err := pass(ctx, l.WarmUp); err != nil {
 			return err
 		}
 		victim := l.nodes[round%len(l.nodes)]

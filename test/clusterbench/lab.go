@@ -18,6 +18,7 @@ import (
 )
 
 const (
+	// topic is the only one.
 	topic = talos.TopicName("figures")
 	// patience bounds each thing that must happen, on a busy machine.
 	patience = 5 * time.Minute

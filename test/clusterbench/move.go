@@ -8,13 +8,9 @@ import (
 	"github.com/talos-log/talos/talos"
 )
 
-const (
-	// warmUp is how long the load lasts before anything is counted.
-	warmUp = 3 * time.Second
-	// aftermath is how long after a move a pause counts as its own: the first
-	// acknowledgement of the new owner may come after etcd names it.
-	aftermath = 200 * time.Millisecond
-)
+// aftermath is how long after a move a pause counts as its own: the first
+// acknowledgement of the new owner may come after etcd names it.
+const aftermath = 200 * time.Millisecond
 
 // targets of a pause, in milliseconds; 0: there is none.
 func (l *lab) pauseTargets() (p50, p99 float64) {
@@ -54,7 +50,7 @@ func moves(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer l.finish(tr)
-	if err := pass(ctx, warmUp); err != nil {
+	if err := pass(ctx, l.WarmUp); err != nil {
 		return err
 	}
 	var moved, others []time.Duration

@@ -63,7 +63,7 @@ func (l *lab) awaitBalance(ctx context.Context, partitions int32) error {
 }
 
 // awaitOffsets waits until the owner of each partition answers, and none of them is
-// the node without; and does the same as readers do.
+// the node without.
 func (l *lab) awaitOffsets(ctx context.Context, without string) error {
 	return l.await(ctx, "all partitions are served", func(ctx context.Context) (bool, error) {
 		all, err := l.client.Offsets(ctx, topic)

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// Plan says how much is measured. Where a field is not said to be of one figure, it
-// is of all.
+// Plan says how much is measured.
 type Plan struct {
 	// Binary is the path of the program.
 	Binary string
@@ -25,6 +24,9 @@ type Plan struct {
 	// its partitions.
 	Nodes int
 	Lease time.Duration
+	// WarmUp is how long a figure's load, or its absence, lasts before anything is
+	// counted.
+	WarmUp time.Duration
 	// Rate is how many records all producers together send in a second, of
 	// recordBytes each, and Partitions how many the topic under load has.
 	Rate       int
@@ -49,7 +51,7 @@ type Plan struct {
 // FullPlan is that of `make cluster-figures`.
 func FullPlan() Plan {
 	return Plan{
-		Stores: []StoreKind{Local}, Nodes: 3, Lease: 3 * time.Second,
+		Stores: []StoreKind{Local}, Nodes: 3, Lease: 3 * time.Second, WarmUp: 3 * time.Second,
 		Rate: 5000, Partitions: 12, Moves: 200, DrainPartitions: 500, Kills: 5, Away: 5 * time.Second,
 		IdlePartitions: 10_000, Idle: 30 * time.Second, TailPartitions: 300, TailBytes: 50 << 20,
 	}

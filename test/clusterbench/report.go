@@ -48,7 +48,16 @@ func (l *lab) atMost(name, unit string, value, target float64) {
 func (l *lab) add(r Result) {
 	r.Figure, r.Store = l.figure, l.store.kind
 	l.results = append(l.results, r)
-	l.say("%s: %.4g %s", r.Name, r.Value, r.Unit)
+	l.say("%s: %s", r.Name, text(r.Value, r.Unit))
+}
+
+// text is a number of four digits or more.
+func text(value float64, unit string) string {
+	digits := fmt.Sprintf("%.4g", value)
+	if value >= 1000 {
+		digits = fmt.Sprintf("%.0f", value)
+	}
+	return strings.TrimSpace(digits + " " + unit)
 }
 
 // WriteJSON writes the report as one object.
@@ -59,12 +68,12 @@ func (r Report) WriteJSON(w io.Writer) error {
 
 // WriteTable writes it as a table in Markdown.
 func (r Report) WriteTable(w io.Writer) error {
-	var text strings.Builder
-	text.WriteString("| figure | store | | measured | target | measured / target | met |\n|---|---|---|---|---|---|---|\n")
+	var table strings.Builder
+	table.WriteString("| figure | store | | measured | target | measured / target | met |\n|---|---|---|---|---|---|---|\n")
 	for _, f := range r.Results {
 		goal, ratio, met := "", "", ""
 		if f.Limited {
-			goal, met = strings.TrimSpace(fmt.Sprintf("≤ %.4g %s", f.Target, f.Unit)), "**no**"
+			goal, met = "≤ "+text(f.Target, f.Unit), "**no**"
 		}
 		if f.Met {
 			met = "yes"
@@ -72,10 +81,9 @@ func (r Report) WriteTable(w io.Writer) error {
 		if f.Target > 0 {
 			ratio = fmt.Sprintf("%.2f", f.Ratio)
 		}
-		measured := strings.TrimSpace(fmt.Sprintf("%.4g %s", f.Value, f.Unit))
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s |\n", f.Figure, f.Store, f.Name, measured, goal, ratio, met)
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s | %s | %s |\n", f.Figure, f.Store, f.Name, text(f.Value, f.Unit), goal, ratio, met)
 	}
-	_, err := io.WriteString(w, text.String())
+	_, err := io.WriteString(w, table.String())
 	return err
 }
 

@@ -24,7 +24,7 @@ func restart(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer l.finish(tr)
-	if err := pass(ctx, warmUp); err != nil {
+	if err := pass(ctx, l.WarmUp); err != nil {
 		return err
 	}
 	node := l.nodes[0]
