@@ -10,8 +10,9 @@ import (
 	"github.com/talos-log/talos/talos"
 )
 
-// idle has many partitions lie there, then kills a node.
-func idle(ctx context.Context, l *lab) (err error) {
+// idle has many partitions lie there, each with a record in an open segment, then
+// kills a node.
+func idle(ctx context.Context, l *lab) error {
 	began := time.Now()
 	if err := l.create(ctx, l.IdlePartitions, talos.TopicConfig{}); err != nil {
 		return err
@@ -21,6 +22,9 @@ func idle(ctx context.Context, l *lab) (err error) {
 	}
 	l.note("partitions", "", float64(l.IdlePartitions))
 	l.note("time from the topic's creation until all serve", "s", time.Since(began).Seconds())
+	if err := l.fill(ctx, l.IdlePartitions, recordBytes, 1); err != nil {
+		return err
+	}
 	if err := pass(ctx, l.WarmUp); err != nil {
 		return err
 	}
@@ -76,6 +80,17 @@ func (l *lab) idleCost(ctx context.Context) (err error) {
 		size += len(kv.Key) + len(kv.Value)
 	}
 	for i, n := range l.nodes {
+		// They cost little if they aren't open: this says whether they are.
+		open, err := n.Metric(ctx, "talos_server_open_partitions")
+		if err != nil {
+			return err
+		}
+		appenders, err := n.Metric(ctx, "talos_store_open_appenders")
+		if err != nil {
+			return err
+		}
+		l.note(n.ID+", open partitions", "", open)
+		l.note(n.ID+", segments open for writing", "", appenders)
 		l.note(n.ID+", processor, of one core", "%", 100*(after[i].processor-before[i].processor).Seconds()/took)
 		l.note(n.ID+", resident memory", "MiB", float64(after[i].resident)/(1<<20))
 	}

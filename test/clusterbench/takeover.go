@@ -36,7 +36,7 @@ func takeover(ctx context.Context, l *lab) error {
 	if err := l.pinAll(ctx, partitions, victim.ID); err != nil {
 		return err
 	}
-	if err := l.fill(ctx, partitions); err != nil {
+	if err := l.fill(ctx, partitions, tailRecord, max(1, l.TailBytes/tailRecord)); err != nil {
 		return err
 	}
 	before, err := l.read(ctx)
@@ -63,17 +63,17 @@ func takeover(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// fill writes the tails.
-func (l *lab) fill(ctx context.Context, partitions int32) (err error) {
+// fill sends count records of size bytes to each partition.
+func (l *lab) fill(ctx context.Context, partitions int32, size int, count int64) error {
 	p, err := l.client.NewProducer(ctx, topic)
 	if err != nil {
 		return err
 	}
-	value := make([]byte, tailRecord)
+	value := make([]byte, size)
 	_, _ = rand.Read(value) // it never fails
 	var mu sync.Mutex
 	var failed error // guarded by mu
-	for range max(1, l.TailBytes/tailRecord) {
+	for range count {
 		for partition := range partitions {
 			err := p.Send(ctx, partition, talos.Record{Value: value}, func(_ sdk.Delivery, err error) {
 				mu.Lock()
