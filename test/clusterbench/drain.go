@@ -48,6 +48,10 @@ func drain(ctx context.Context, l *lab) error {
 	if _, err := l.awaitServed(ctx, tr, owned, to); err != nil {
 		return err
 	}
+	closing, err := l.handover(ctx)
+	if err != nil {
+		return err
+	}
 	var waits, pauses, usual []time.Duration
 	for _, p := range owned {
 		waits = append(waits, tr.wait(p, from, to))
@@ -56,11 +60,27 @@ func drain(ctx context.Context, l *lab) error {
 	}
 	l.note("partitions handed over", "", float64(len(owned)))
 	l.note("time until the node is empty", "s", to.Sub(from).Seconds())
+	l.note("time to close a partition, at the node, mean", "ms", closing)
 	l.pauses("longest wait of a record", waits)
 	l.note("longest wait of a record before the drain, p99", "ms", percentile(99, usual))
 	l.note("gap, p50", "ms", percentile(50, pauses))
 	l.note("gap, p99", "ms", percentile(99, pauses))
 	return nil
+}
+
+// handover is how long the drained node took to close a partition, in milliseconds: a
+// part of what clients wait for.
+func (l *lab) handover(ctx context.Context) (mean float64, err error) {
+	const metric = "talos_server_handover_seconds"
+	sum, err := l.nodes[0].Metric(ctx, metric+"_sum")
+	if err != nil {
+		return 0, err
+	}
+	count, err := l.nodes[0].Metric(ctx, metric+"_count")
+	if err != nil || count == 0 {
+		return 0, err
+	}
+	return 1000 * sum / count, nil
 }
 
 // empty tells whether a node has nothing, and gives nothing away any more.
