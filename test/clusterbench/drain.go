@@ -30,6 +30,10 @@ func drain(ctx context.Context, l *lab) error {
 	if _, err := l.awaitServed(ctx, tr, owned, time.Now()); err != nil {
 		return err
 	}
+	// What waited for that is not what records usually wait.
+	if err := pass(ctx, l.WarmUp); err != nil {
+		return err
+	}
 	before := time.Now()
 	if err := pass(ctx, l.WarmUp); err != nil {
 		return err
