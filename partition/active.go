@@ -276,9 +276,16 @@ func (l *Log) giveUp(a *active) {
 // sealActive ends the active segment in good order. Nothing is in flight, so
 // the background can take its time.
 func (l *Log) sealActive(why sealReason) {
+	if seal := l.endActive(why); seal != nil {
+		l.inBackground(seal)
+	}
+}
+
+// endActive lets go of the active segment, if there is one, and returns what seals it.
+func (l *Log) endActive(why sealReason) (seal func()) {
 	a := l.active
 	if a == nil {
-		return
+		return nil
 	}
 	l.active, l.resegment = nil, false
 	l.producers.expire(time.Now(), l.acked)
@@ -295,7 +302,7 @@ func (l *Log) sealActive(why sealReason) {
 	if why == sealForIdleness {
 		l.tail.clear()
 	}
-	l.inBackground(func() {
+	return func() {
 		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
 		defer cancel()
 		a.appender.Append(footer, func(error) {}) // Seal reports the failure
@@ -306,7 +313,7 @@ func (l *Log) sealActive(why sealReason) {
 			return
 		}
 		l.log.Debug("segment sealed", "segment", a.name.String(), "reason", string(why), "bytes", size)
-	})
+	}
 }
 
 // recoverSegment closes a segment that this log wrote and gave up. Failing is

@@ -68,12 +68,20 @@ func (p *pending) fail(err error) {
 // group and for the checkpoint that may follow it.
 func (l *Log) pump() error {
 	l.commitAt = time.Time{}
+	// A seal writes to disk what the segment only flushed, and the first bytes of the
+	// next segment, which requests wait for, would have to wait for that.
+	var seal func()
+	defer func() {
+		if seal != nil {
+			l.inBackground(seal)
+		}
+	}()
 	for {
 		if why := l.rollDue(); why != "" {
 			if len(l.inflight) > 0 {
 				return nil
 			}
-			l.sealActive(why)
+			seal = l.endActive(why)
 		}
 		if at := l.commitDue(); !at.IsZero() {
 			l.commitAt = at

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -336,6 +337,47 @@ func TestAnAmbiguousRaiseEndsTheLog(t *testing.T) {
 	r.records.after = func(string) error { return nil }
 	l = r.open("a")
 	require.Equal(t, talos.Offset(0), r.append(l, plain("x")).Base)
+}
+
+// Sealing writes to disk all that was only flushed, which may take long: whoever waits
+// for the next segment does not wait for that.
+func TestTheNextSegmentIsThereBeforeTheLastOneIsSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		var mu sync.Mutex
+		var order []string
+		note := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, what)
+		}
+		r.topic.Config.SegmentBytes = talos.MinSegmentBytes
+		store := &hooked{
+			Store: r.store, seal: func() { note("seal") },
+			create: func(storage.ID) error {
+				advance(10 * time.Millisecond)
+				note("create")
+				return nil
+			},
+		}
+		r.store = store
+		l := r.open("a")
+		var waits <-chan outcome
+		store.written = func(size int) error {
+			if size > talos.MinSegmentBytes && waits == nil {
+				waits = send(l, plain("waits for the next segment"))
+			}
+			return nil
+		}
+		r.append(l, plain(strings.Repeat("x", talos.MinSegmentBytes)))
+		require.NoError(t, (<-waits).err)
+		synctest.Wait()
+		mu.Lock()
+		first := slices.Clone(order)
+		mu.Unlock()
+		require.Equal(t, []string{"create", "create", "seal"}, first)
+		require.NoError(t, l.Close(t.Context()))
+	})
 }
 
 func TestCloseAnswersWhatWaitsAndSeals(t *testing.T) {

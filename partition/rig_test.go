@@ -198,6 +198,8 @@ type hooked struct {
 	storage.Store
 	// create and recover run before the operation; an error is its result.
 	create, recover func(storage.ID) error
+	// seal runs before the operation.
+	seal func()
 	// written runs before an append reaches the store; an error fails it.
 	written func(size int) error
 	traits  *storage.Traits
@@ -214,6 +216,13 @@ func (h *hooked) Create(ctx context.Context, id storage.ID, head []byte, d talos
 		return nil, err
 	}
 	return &hookedAppender{Appender: a, store: h}, nil
+}
+
+func (a *hookedAppender) Seal(ctx context.Context) error {
+	if a.store.seal != nil {
+		a.store.seal()
+	}
+	return a.Appender.Seal(ctx)
 }
 
 func (h *hooked) Recover(ctx context.Context, id storage.ID) (storage.Info, error) {
