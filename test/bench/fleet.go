@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"syscall"
 	"time"
 
 	"github.com/talos-log/talos/internal/loadgen"
@@ -128,28 +127,4 @@ func (f *fleet) close(ctx context.Context) error {
 		err = errors.Join(err, f.topic.close(ctx))
 	}
 	return err
-}
-
-// costs adds to a leg what it cost processes. What they did not write to disk
-// themselves is written when the clock has stopped, so that it does not burden the
-// leg of another system.
-func costs(pids []int, leg func() (outcome, error)) (outcome, error) {
-	before, err := processorTime(pids)
-	own, ownErr := ownTime()
-	if err := errors.Join(err, ownErr, resetPeak(pids)); err != nil {
-		return outcome{}, err
-	}
-	o, err := leg()
-	if err != nil {
-		return o, err
-	}
-	ownAfter, ownErr := ownTime()
-	after, err := processorTime(pids)
-	if err := errors.Join(err, ownErr); err != nil {
-		return o, err
-	}
-	o.cpu, o.client = after-before, ownAfter-own
-	o.peak, err = peakMemory(pids)
-	syscall.Sync()
-	return o, err
 }

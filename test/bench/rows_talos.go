@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
 	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/test/process"
 )
 
 // The questions that only Talos is asked.
@@ -110,6 +106,9 @@ func objects(l *lab) []workload {
 	return []workload{{name: "S3 full speed", contenders: all, figures: figures}}
 }
 
+// putSeries are the node's requests that write an object.
+const putSeries = `talos_s3_requests_total{method="PUT"`
+
 // putting is a fleet whose node's requests to the store are counted.
 type putting struct {
 	*fleet
@@ -117,7 +116,7 @@ type putting struct {
 }
 
 func (p *putting) leg(ctx context.Context, l limit) (outcome, error) {
-	before, err := counter(ctx, p.pages, "talos_s3_requests_total", "PUT")
+	before, _, err := process.SumMetric(ctx, p.pages, putSeries)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -125,37 +124,9 @@ func (p *putting) leg(ctx context.Context, l limit) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	after, err := counter(ctx, p.pages, "talos_s3_requests_total", "PUT")
+	after, _, err := process.SumMetric(ctx, p.pages, putSeries)
 	o.own = map[string]float64{"puts_per_mib": (after - before) / (float64(o.produced.Bytes) / (1 << 20))}
 	return o, err
-}
-
-// counter reads a metric of a node: the sum over the series that have a label of
-// this value.
-func counter(ctx context.Context, pages, name, value string) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+pages+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(response.Body)
-	if err != nil {
-		return 0, err
-	}
-	sum := 0.0
-	for _, m := range families[name].GetMetric() {
-		for _, l := range m.GetLabel() {
-			if strings.EqualFold(l.GetValue(), value) {
-				sum += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum, nil
 }
 
 func memorySoak(l *lab) []workload {
@@ -252,7 +223,7 @@ func (k *soak) watch(ctx context.Context, found map[string]float64) error {
 	peak := int64(0)
 	for i := range tenths * looks {
 		pass(ctx, k.lasts/(tenths*looks))
-		held, err := heldMemory(k.system.processes())
+		held, err := process.ResidentMemory(k.system.processes()...)
 		if err != nil {
 			return fmt.Errorf("look at the memory: %w", err)
 		}

@@ -9,9 +9,10 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/talos-log/talos/test/process"
 )
 
 // Run measures the rows of a plan, and tells on say how it goes on. What was measured
@@ -20,7 +21,7 @@ func Run(ctx context.Context, p Plan, say func(format string, args ...any)) (r R
 	if err := p.Validate(); err != nil {
 		return r, err
 	}
-	r = Report{Begun: time.Now(), LoadBefore: loadAverage(), Processors: runtime.NumCPU(), Rounds: p.Rounds}
+	r = Report{Begun: time.Now(), LoadBefore: process.LoadAverage(), Processors: runtime.NumCPU(), Rounds: p.Rounds}
 	var kept *lab
 	if p.Keep {
 		if kept, err = openLab(p, say); err != nil {
@@ -39,7 +40,7 @@ func Run(ctx context.Context, p Plan, say func(format string, args ...any)) (r R
 			return r, fmt.Errorf("row %d: %w", one.Number, err)
 		}
 	}
-	r.LoadAfter = loadAverage()
+	r.LoadAfter = process.LoadAverage()
 	return r, nil
 }
 
@@ -155,18 +156,4 @@ func (o outcome) String() string {
 		parts = append(parts, name+" "+short(o.own[name]))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// loadAverage is the machine's over the last minute, as Linux has it; 0 elsewhere.
-func loadAverage() float64 {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
-	first, _, _ := strings.Cut(string(text), " ")
-	load, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return 0
-	}
-	return load
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,26 +57,9 @@ func startTalos(ctx context.Context, folder, store string) (*talosNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n, await(ctx, n.child, filepath.Join(folder, "talos.log"), n.ready)
-}
-
-// ready asks whether the node serves.
-func (n *talosNode) ready(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.pages+"/readyz", http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	if err := response.Body.Close(); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	return nil
+	return n, await(ctx, n.child, filepath.Join(folder, "talos.log"), func(ctx context.Context) error {
+		return process.Ready(ctx, n.pages)
+	})
 }
 
 func (n *talosNode) processes() []int { return []int{n.child.PID()} }

@@ -3,6 +3,8 @@ package clusterbench
 import (
 	"errors"
 	"time"
+
+	"github.com/talos-log/talos/test/process"
 )
 
 // usage is what a node has used of the machine.
@@ -15,8 +17,8 @@ type usage struct {
 func (l *lab) usage() ([]usage, error) {
 	var all []usage
 	for _, n := range l.nodes {
-		processor, err := n.Child().ProcessorTime()
-		resident, err2 := n.Child().ResidentMemory()
+		processor, err := process.ProcessorTime(n.Child().PID())
+		resident, err2 := process.ResidentMemory(n.Child().PID())
 		if err := errors.Join(err, err2); err != nil {
 			return nil, err
 		}

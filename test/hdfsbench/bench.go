@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/talos-log/talos/test/hadoop"
+	"github.com/talos-log/talos/test/process"
 )
 
 // Plan says how much is measured.
@@ -86,7 +87,7 @@ func Run(ctx context.Context, c *hadoop.Cluster, p Plan, words io.Writer) (r Rep
 	}
 	defer func() { err = errors.Join(err, ours.close()) }()
 	b := &bench{plan: p, cluster: c, words: words, sides: [2]side{{"Talos", ours}, {"Hadoop", hadoops}}}
-	r.Begun, r.LoadBefore = time.Now(), loadAverage()
+	r.Begun, r.LoadBefore = time.Now(), process.LoadAverage()
 	if err := b.warmUp(ctx); err != nil {
 		return r, err
 	}
@@ -100,7 +101,7 @@ func Run(ctx context.Context, c *hadoop.Cluster, p Plan, words io.Writer) (r Rep
 		}
 		r.Figures = append(r.Figures, results...)
 	}
-	r.LoadAfter = loadAverage()
+	r.LoadAfter = process.LoadAverage()
 	return r, nil
 }
 

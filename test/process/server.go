@@ -57,9 +57,8 @@ func (s *Server) Child() *Child { return s.child }
 func (s *Server) Await(ctx context.Context) error {
 	ticker := time.NewTicker(serveInterval)
 	defer ticker.Stop()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: serveCall}
 	for {
-		err := askPage(ctx, client, "http://"+s.Pages+"/readyz")
+		err := Ready(ctx, s.Pages)
 		if err == nil {
 			return nil
 		}
@@ -73,11 +72,15 @@ func (s *Server) Await(ctx context.Context) error {
 	}
 }
 
-func askPage(ctx context.Context, client *http.Client, page string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, http.NoBody)
+// Ready asks a node's pages whether it serves.
+func Ready(ctx context.Context, pages string) error {
+	ctx, cancel := context.WithTimeout(ctx, serveCall)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+pages+"/readyz", http.NoBody)
 	if err != nil {
 		return err
 	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
 		return err

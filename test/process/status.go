@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -17,21 +16,17 @@ import (
 // bytes: its resident set, as Linux counts it.
 func (n *Node) PeakMemory() int64 {
 	n.t.Helper()
-	return n.memory("VmHWM:")
+	held, err := PeakMemory(n.process().PID())
+	require.NoError(n.t, err)
+	return held
 }
 
 // Memory returns the memory that the running process has now, counted likewise.
 func (n *Node) Memory() int64 {
 	n.t.Helper()
-	return n.memory("VmRSS:")
-}
-
-func (n *Node) memory(line string) int64 {
-	n.t.Helper()
-	var kilobytes int64
-	_, err := fmt.Sscanf(n.status(line), "%d kB", &kilobytes)
+	held, err := ResidentMemory(n.process().PID())
 	require.NoError(n.t, err)
-	return kilobytes << 10
+	return held
 }
 
 // Metric reads a number from the node's /metrics. It may be called from any
@@ -45,36 +40,37 @@ func (s *Server) Metric(ctx context.Context, name string) (float64, error) {
 	return metric(ctx, s.Pages, name)
 }
 
-func metric(ctx context.Context, pages, name string) (value float64, err error) {
+func metric(ctx context.Context, pages, name string) (float64, error) {
+	value, found, err := SumMetric(ctx, pages, name+" ")
+	if err == nil && found == 0 {
+		err = fmt.Errorf("the node has no metric %s", name)
+	}
+	return value, err
+}
+
+// SumMetric adds up the series on a node's pages whose line begins with prefix: a name,
+// and perhaps some labels. It returns how many there are.
+func SumMetric(ctx context.Context, pages, prefix string) (sum float64, found int, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+pages+"/metrics", http.NoBody)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			return strconv.ParseFloat(text, 64)
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), prefix) {
+			continue
 		}
-	}
-	return 0, fmt.Errorf("the node has no metric %s", name)
-}
-
-// status returns a line of what Linux says of the running process.
-func (n *Node) status(name string) string {
-	n.t.Helper()
-	path := fmt.Sprintf("/proc/%d/status", n.process().PID())
-	text, err := os.ReadFile(path)
-	require.NoError(n.t, err)
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name); ok {
-			return strings.TrimSpace(value)
+		value, err := strconv.ParseFloat(lines.Text()[strings.LastIndexByte(lines.Text(), ' ')+1:], 64)
+		if err != nil {
+			return 0, 0, err
 		}
+		sum, found = sum+value, found+1
 	}
-	require.Failf(n.t, "no such line", "%s in %s", name, path)
-	return ""
+	return sum, found, lines.Err()
 }
