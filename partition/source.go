@@ -49,3 +49,24 @@ func (s source) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+// View returns bytes of one chunk, which stay as they are.
+func (s source) View(ctx context.Context, off, n int64) ([]byte, error) {
+	number, at := off/chunkBytes, off%chunkBytes
+	if at+n > chunkBytes || off+n > s.end {
+		return nil, nil
+	}
+	c := s.history.get(s, number, at+n)
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	if at+n > int64(len(c.bytes)) {
+		return nil, nil // the segment is shorter than it should be
+	}
+	return c.bytes[at : at+n : at+n], nil
+}

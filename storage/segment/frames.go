@@ -34,10 +34,17 @@ type frames struct {
 	buf    []byte
 	bufPos int64
 	chunk  int64
+
+	// views is src if it has bytes in memory, and viewed tells that the frame that was
+	// read last lies there.
+	views  viewer
+	viewed bool
 }
 
 func newFrames(src Source, salt uint64, pos, end int64, next talos.Offset) *frames {
-	return &frames{src: src, salt: salt, pos: pos, end: end, next: next, bufPos: pos, chunk: firstReadBytes}
+	r := &frames{src: src, salt: salt, pos: pos, end: end, next: next, bufPos: pos, chunk: firstReadBytes}
+	r.views, _ = src.(viewer)
+	return r
 }
 
 // spare are buffers of reads that have ended.
@@ -159,8 +166,20 @@ func checkBatches(f Frame) error {
 // bytes returns n bytes from r.pos on, which the segment must have.
 func (r *frames) bytes(ctx context.Context, n int64) ([]byte, error) {
 	have := r.bufPos + int64(len(r.buf)) - r.pos
+	r.viewed = false
+	if have < n && r.views != nil {
+		b, err := r.views.View(ctx, r.pos, n)
+		if err != nil {
+			return nil, &sourceError{pos: r.pos, err: err}
+		}
+		if b != nil {
+			r.viewed = true
+			return b, nil
+		}
+	}
 	if have < n {
-		if err := r.fill(ctx, have, n); err != nil {
+		// Behind a frame that was viewed, nothing of the buffer is of use.
+		if err := r.fill(ctx, max(0, have), n); err != nil {
 			return nil, err
 		}
 	}
@@ -171,8 +190,11 @@ func (r *frames) bytes(ctx context.Context, n int64) ([]byte, error) {
 // fill reads on until n bytes from r.pos on are there, of which have are there
 // already, and some more.
 func (r *frames) fill(ctx context.Context, have, n int64) error {
-	want := min(max(n, have+r.chunk), r.end-r.pos)
-	r.chunk = min(2*r.chunk, maxReadBytes)
+	want := n
+	if r.views == nil {
+		want = min(max(n, have+r.chunk), r.end-r.pos)
+		r.chunk = min(2*r.chunk, maxReadBytes)
+	}
 	tail := r.buf[int64(len(r.buf))-have:]
 	if int64(cap(r.buf)) < want {
 		r.buf = append(make([]byte, 0, want), tail...)

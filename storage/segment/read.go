@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -32,7 +33,8 @@ func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 	if q.From >= q.Limit {
 		return nil, nil
 	}
-	out := make([]byte, 0, max(0, min(int64(q.MaxBytes), q.End-q.Pos)))
+	var parts [][]byte
+	size := 0
 	r := newFrames(src, q.Salt, q.Pos, q.End, unknownOffset)
 	r.chunk = min(max(r.chunk, int64(q.MaxBytes)), maxReadBytes)
 	r.buf = takeBuffer()
@@ -45,7 +47,7 @@ func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 		if err != nil {
 			err = q.ended(err, r.pos, next)
 			var d *damage
-			if len(out) > 0 && errors.As(err, &d) {
+			if size > 0 && errors.As(err, &d) {
 				break
 			}
 			return nil, failure("segment.ReadBatches", q.ID, err)
@@ -53,9 +55,12 @@ func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 		if f.Type != TypeData || f.Next <= next {
 			continue
 		}
-		part, full := q.cut(f, len(out))
-		out = append(out, part...)
-		if len(out) == 0 {
+		part, full := q.cut(f, size)
+		if !r.viewed {
+			part = bytes.Clone(part) // the buffer is used again
+		}
+		parts, size = append(parts, part), size+len(part)
+		if size == 0 {
 			return nil, failure("segment.ReadBatches", q.ID,
 				wrongAt(f.Pos, "no batch ends between offset %d and %d, which should be the end of one", q.From, q.Limit))
 		}
@@ -64,7 +69,8 @@ func ReadBatches(ctx context.Context, src Source, q Query) ([]byte, error) {
 		}
 		next = f.Next
 	}
-	return out, nil
+	// One buffer of the right size, which is not cleared before.
+	return bytes.Join(parts, nil), nil
 }
 
 // check refuses a frame that begins behind the offset that is wanted next.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 
@@ -41,7 +42,30 @@ func TestReadBatches(t *testing.T) {
 		got, err := ReadBatches(t.Context(), &memory{bytes: o.bytes}, q)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
+
+		views := viewing{&memory{bytes: o.bytes}, rapid.Int64Range(1, 3000).Draw(t, "part")}
+		kept := bytes.Clone(o.bytes)
+		got, err = ReadBatches(t.Context(), views, q)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "of a source that has parts in memory")
+		for i := range got {
+			got[i]++
+		}
+		require.True(t, bytes.Equal(kept, o.bytes), "what is read is the caller's own")
 	})
+}
+
+// viewing is a source that has the segment in memory, in parts of the same size.
+type viewing struct {
+	*memory
+	part int64
+}
+
+func (v viewing) View(_ context.Context, off, n int64) ([]byte, error) {
+	if off/v.part != (off+n-1)/v.part || off+n > int64(len(v.bytes)) {
+		return nil, nil
+	}
+	return v.bytes[off : off+n : off+n], nil
 }
 
 func TestOffsetForTime(t *testing.T) {
@@ -170,13 +194,16 @@ func TestReadBatchesBeforeDamage(t *testing.T) {
 			if test.flip > 0 {
 				b[test.flip] ^= 1
 			}
-			for _, size := range []int{0, 1 << 20} {
+			// Of each source with answers of one batch, and of all.
+			for i, src := range []Source{
+				&memory{bytes: b}, &memory{bytes: b}, viewing{&memory{bytes: b}, 1 << 20}, viewing{&memory{bytes: b}, 100},
+			} {
 				q := good
 				test.change(&q)
-				q.MaxBytes = size
+				q.MaxBytes = i % 2 << 20
 				var got []byte
 				for q.From < test.next {
-					part, err := ReadBatches(t.Context(), &memory{bytes: b}, q)
+					part, err := ReadBatches(t.Context(), src, q)
 					require.NoError(t, err)
 					require.NotEmpty(t, part)
 					for one, err := range batch.All(part) {
@@ -186,7 +213,7 @@ func TestReadBatchesBeforeDamage(t *testing.T) {
 					got = append(got, part...)
 				}
 				require.Equal(t, o.batches(test.next), got)
-				got, err := ReadBatches(t.Context(), &memory{bytes: b}, q)
+				got, err := ReadBatches(t.Context(), src, q)
 				requireCorrupt(t, err, test.pos)
 				require.Nil(t, got)
 			}

@@ -13,6 +13,13 @@ type Source interface {
 	ReadAt(ctx context.Context, p []byte, off int64) (int, error)
 }
 
+// viewer is a Source that holds parts of the segment in memory.
+type viewer interface {
+	// View returns the n bytes from off on, which never change; nil if they are not
+	// all in one part, or not there: ReadAt says more.
+	View(ctx context.Context, off, n int64) ([]byte, error)
+}
+
 // Header is what a segment says of itself in its first frame.
 type Header struct {
 	Cluster   string
