@@ -15,7 +15,9 @@ type row struct {
 
 // workload is one load under which contenders are compared.
 type workload struct {
-	name       string
+	name string
+	// once: there is one leg, which lasts as long as it needs.
+	once       bool
 	contenders []contender
 	figures    []figure
 }

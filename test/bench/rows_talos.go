@@ -131,7 +131,7 @@ func (p *putting) leg(ctx context.Context, l limit) (outcome, error) {
 
 func memorySoak(l *lab) []workload {
 	return []workload{{
-		name: "memory",
+		name: "memory", once: true,
 		contenders: []contender{{ours, func(ctx context.Context) (runner, error) {
 			n, err := l.node(ctx, "")
 			if err != nil {

@@ -94,6 +94,9 @@ func measureWorkload(ctx context.Context, p Plan, w workload, say func(format st
 			of = limit{p.Warmup, p.LegBytes / 2}
 		}
 		for half := range 2 {
+			if w.once && (round != 1 || half != 0) {
+				continue
+			}
 			for _, i := range order(len(runners), round, half) {
 				c := w.contenders[i]
 				o, err := profiled(p.Profiles, fmt.Sprintf("%s-%s-%d%c", w.name, c.name, round, 'A'+half), func() (outcome, error) {
