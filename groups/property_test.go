@@ -187,9 +187,10 @@ func (w *world) shape() []string {
 	return all
 }
 
-// calm lets all members beat until nothing changes.
+// calm lets all members beat until nothing changes: the last of those that are gone is
+// silent for a session and a second, and what it read passes over three heartbeats.
 func (w *world) calm() {
-	for range 6 {
+	for range 12 {
 		w.pass(session / 3)
 		for _, id := range slices.Sorted(maps.Keys(w.clients)) {
 			if c := w.clients[id]; c != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,9 +215,9 @@ func TestALostAnswerToAHeartbeat(t *testing.T) {
 		released := int64(-1)
 		g.mu.Lock()
 		g.assigned, g.epoch = []int32{0}, g.epoch+1
-		lost := 0
+		var lost atomic.Int32 // a heartbeat is sent again while the last one's answer is lost
 		g.onBeat = func(int) error {
-			if lost++; lost <= 2 {
+			if lost.Add(1) <= 2 {
 				return errAnswerLost
 			}
 			return nil
