@@ -127,11 +127,12 @@ func unmarshalResponse(b []byte, m *talosv1.FetchResponse) error {
 			return errMalformed
 		}
 		if number != responsePartitions || kind != protowire.BytesType {
-			// One of a later version.
+			// One of a later version, which is kept as protobuf keeps it.
 			n := protowire.ConsumeFieldValue(number, kind, b[length:])
 			if n < 0 {
 				return errMalformed
 			}
+			m.ProtoReflect().SetUnknown(append(m.ProtoReflect().GetUnknown(), b[:length+n]...))
 			b = b[length+n:]
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
@@ -121,6 +122,23 @@ func TestDamagedMessagesAreRefused(t *testing.T) {
 			same(t, want, got)
 		}
 	})
+}
+
+// What a later version adds is no damage, and is handed on as protobuf does.
+func TestFieldsOfLaterVersionsAreKept(t *testing.T) {
+	for _, message := range []proto.Message{&talosv1.ProduceRequest{Batch: []byte{1}}, &talosv1.FetchResponse{
+		Partitions: []*talosv1.FetchedPartition{{Batches: []byte{1}}},
+	}} {
+		b, err := proto.Marshal(message)
+		require.NoError(t, err)
+		for number := range protowire.Number(20) {
+			added := protowire.AppendVarint(protowire.AppendTag(bytes.Clone(b), number+1, protowire.VarintType), 300)
+			want, got := message.ProtoReflect().New().Interface(), message.ProtoReflect().New().Interface()
+			require.NoError(t, proto.Unmarshal(added, want))
+			require.NoError(t, New().Unmarshal(pieces(added, 64), got))
+			same(t, want, got)
+		}
+	}
 }
 
 // A batch is not copied when it is sent, and once, into one buffer, when it is
