@@ -100,9 +100,13 @@ func (s *Store) allocate(ctx context.Context, f file, exclude []*wire.DatanodeIn
 		if err := s.giveBack(ctx, f, block); err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("%w: %d can be written, %d must be", errTooFew, n, s.minReplicas)
+		return nil, tooFew(n, s.minReplicas)
 	}
 	return block, nil
+}
+
+func tooFew(offered, must int) error {
+	return fmt.Errorf("%w: %d can be written, %d must be", errTooFew, offered, must)
 }
 
 // giveBack abandons a block in which nothing is acknowledged. With anything

@@ -76,7 +76,7 @@ func (s *Store) probe(ctx context.Context, replicas int) error {
 	nodes := p.block.GetLocations()
 	s.nodes.trust(nodes)
 	if len(nodes) < replicas {
-		return tooFewReplicas(f.path, fmt.Sprintf("%d DataNodes can be written, %d must be", len(nodes), replicas), nil)
+		return tooFewReplicas(f.path, s.room(tooFew(len(nodes), replicas)), nil)
 	}
 	return nil
 }

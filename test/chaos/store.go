@@ -58,7 +58,7 @@ func newBacking(t *testing.T, kind StoreKind) backing {
 		require.NoError(t, err)
 		return backing{
 			kind: kind, address: u.Host, cluster: c,
-			location: func(address string) string { return fmt.Sprintf("hdfs://%s/%s", address, name) },
+			location: func(address string) string { return fmt.Sprintf("hdfs://%s/%s?%s", address, name, hadoop.SmallBlocks) },
 		}
 	default:
 		folder := t.TempDir()

@@ -56,8 +56,6 @@ func (c *Cluster) hdfsSettings() []property {
 		{"dfs.heartbeat.interval", "1"},
 		// A recovery leaves out DataNodes that were silent for so long: three heartbeats.
 		{"dfs.namenode.stale.datanode.interval", "3000"},
-		// A recovery leaves out DataNodes that were silent for so long: three heartbeats.
-		{"dfs.namenode.stale.datanode.interval", "3000"},
 		// Tests write short files in small blocks.
 		{"dfs.namenode.fs-limits.min-block-size", "4096"},
 		// A DataNode that was just used is as good as another one.

@@ -2,6 +2,7 @@ package hadoop
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -49,6 +51,25 @@ func forTest(t testing.TB, cfg Config) *Cluster {
 		}
 	})
 	return shared.cluster
+}
+
+// SmallBlocks is the setting of a store's URL with which a test's segments ask for
+// little room: the NameNode offers only DataNodes with a block of free space for each
+// segment opened lately, and tests open many.
+const SmallBlocks = "block-mib=64"
+
+// Store is the URL of a store in this folder, for tests.
+func (c *Cluster) Store(folder string) string { return c.URL() + "/" + folder + "?" + SmallBlocks }
+
+// StoreForTest is that of a folder of the test's own, another one each time.
+func (c *Cluster) StoreForTest(t testing.TB) string {
+	name := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return '-'
+	}, t.Name())
+	return c.Store(name + "-" + rand.Text()[:4])
 }
 
 func startShared(cfg Config) error {

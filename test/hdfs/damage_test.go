@@ -25,7 +25,7 @@ func TestAFlippedByteIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := storeURL(t, cluster)
+			root := cluster.StoreForTest(t)
 			s := openStore(t, root)
 			g := create(t, s, root, "damaged", talos.Sync)
 			g.mustAppend(5000)

@@ -89,7 +89,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 
 func TestANameNodeInSafeModeIsNamed(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	g := create(t, s, root, "sealed", talos.Sync)
 	require.NoError(t, g.appender.Seal(t.Context()))

@@ -46,7 +46,7 @@ func brokenSegments(t *testing.T, s *hdfs.Store, root string, names []string, ki
 func TestWhatIsGivenUpIsClosedOnTheSurvivors(t *testing.T) {
 	const rounds = 20
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	var leases atomic.Int64
 	s := openWith(t, root, &warnings{}, hdfs.Options{AtStep: func(step hdfs.Step) {
 		if step == hdfs.LeaseWanted {
@@ -82,7 +82,7 @@ func TestWhatIsGivenUpIsClosedOnTheSurvivors(t *testing.T) {
 // would drop the replicas of the others, which have all that was acknowledged.
 func TestWhatIsLeftOnTooFewIsNotClosedThere(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	g := brokenSegments(t, s, root, []string{"segment"}, func(g *segment) {
 		nodes := g.block(cluster).DataNodes
@@ -102,7 +102,7 @@ func TestWhatIsLeftOnTooFewIsNotClosedThere(t *testing.T) {
 // acknowledged.
 func TestWhatIsGivenUpIsRecoveredByAnotherNodeMeanwhile(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	steps := []hdfs.Step{hdfs.SurvivorsAgree, hdfs.StampRaised, hdfs.ReplicasClosed, hdfs.SurvivorsFollow, hdfs.LeftoverClosed}
 	var names []string
 	for n := range 4 * len(steps) {

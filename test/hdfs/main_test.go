@@ -3,7 +3,6 @@ package hdfs_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -57,13 +56,6 @@ func running(t *testing.T) *hadoop.Cluster {
 	c := hadoop.ForTest(t)
 	t.Cleanup(func() { c.Restore(t) })
 	return c
-}
-
-// storeURL is a folder of the test's own, another one each time.
-func storeURL(t *testing.T, c *hadoop.Cluster) string {
-	t.Helper()
-	name := strings.NewReplacer("/", "-", " ", "-", ",", "", ":", "", "(", "", ")", "", "#", "").Replace(t.Name())
-	return c.URL() + "/" + name + "-" + rand.Text()[:4]
 }
 
 func openStore(t *testing.T, store string) *hdfs.Store {

@@ -17,9 +17,9 @@ const slower = 10
 // Random histories of a partition, held against a plain list.
 func TestRandomHistoriesKeepEveryPromise(t *testing.T) {
 	t.Parallel()
-	root := storeURL(t, running(t))
+	cluster := running(t)
 	histories.DrawFewer(t, histories.Kind{Name: "hdfs in real time", Open: func(r require.TestingT) (storage.Store, func()) {
-		s, err := open(t, root+"/"+rand.Text(), hdfs.Options{})
+		s, err := open(t, cluster.Store("random-histories/"+rand.Text()), hdfs.Options{})
 		require.NoError(r, err)
 		return s, func() { require.NoError(r, s.Close()) }
 	}}, slower)

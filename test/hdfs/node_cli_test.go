@@ -16,7 +16,8 @@ import (
 func TestTheCommandLineOnHDFS(t *testing.T) {
 	t.Parallel()
 	timed(t)
-	store := storeURL(t, running(t))
+	cluster := running(t)
+	store := cluster.StoreForTest(t)
 	binary, err := released.Binary()
 	require.NoError(t, err)
 	node := process.New(t, process.Config{Binary: binary, Data: t.TempDir(), Args: []string{"--store", store}})
@@ -56,7 +57,7 @@ func TestTheCommandLineOnHDFS(t *testing.T) {
 	_, words, code := command(t, "segment", "dump", segments[0]+"-no", "--store", store)
 	require.NotZero(t, code)
 	require.Contains(t, words, segments[0]+"-no")
-	_, words, code = command(t, "segment", "list", "--store", store+"/nothing/here")
+	_, words, code = command(t, "segment", "list", "--store", cluster.Store("nothing/here"))
 	require.NotZero(t, code)
 	require.Contains(t, words, "nothing/here: the store can't be used: there is no such folder")
 }

@@ -27,7 +27,7 @@ const (
 func TestADataNodeDiesInMidAppend(t *testing.T) {
 	cluster := running(t)
 	rng := scene.Random(t)
-	s := nodeScene(t, storeURL(t, cluster), 2, talos.TopicConfig{})
+	s := nodeScene(t, cluster.StoreForTest(t), 2, talos.TopicConfig{})
 	follower := s.Follow()
 	producers := s.Produce(0, 64, scene.Codecs()[:2])
 
@@ -55,7 +55,7 @@ func TestADataNodeDiesInMidAppend(t *testing.T) {
 func TestADataNodeIsStoppedInMidAppend(t *testing.T) {
 	cluster := running(t)
 	rng := scene.Random(t)
-	s := nodeScene(t, storeURL(t, cluster), 2, talos.TopicConfig{})
+	s := nodeScene(t, cluster.StoreForTest(t), 2, talos.TopicConfig{})
 	follower := s.Follow()
 	producers := s.Produce(0, 64, scene.Codecs()[:2])
 	s.AwaitNewAcks(s.History.Now(), settled)
@@ -80,7 +80,7 @@ func TestADataNodeIsStoppedInMidAppend(t *testing.T) {
 func TestAllDataNodesDieUnderLoad(t *testing.T) {
 	const partitions = 2
 	cluster := running(t)
-	s := nodeScene(t, storeURL(t, cluster), partitions, talos.TopicConfig{SegmentBytes: 1 << 20})
+	s := nodeScene(t, cluster.StoreForTest(t), partitions, talos.TopicConfig{SegmentBytes: 1 << 20})
 	follower := s.Follow()
 	producers := s.Produce(0, 64, scene.Codecs())
 	s.AwaitNewAcks(s.History.Now(), 10*settled)
@@ -118,7 +118,7 @@ func TestFlushedRecordsOutliveTheNode(t *testing.T) {
 	t.Parallel()
 	cluster := running(t)
 	rng := scene.Random(t)
-	s := nodeScene(t, storeURL(t, cluster), 2, talos.TopicConfig{Durability: talos.Flush})
+	s := nodeScene(t, cluster.StoreForTest(t), 2, talos.TopicConfig{Durability: talos.Flush})
 	follower := s.Follow()
 	producers := s.Produce(0, 64, scene.Codecs())
 	for range 3 {

@@ -15,7 +15,7 @@ import (
 func TestTheMainJobSurvivesKillsOfNodeAndDataNodes(t *testing.T) {
 	cluster := running(t)
 	rng := scene.Random(t)
-	s := nodeScene(t, storeURL(t, cluster), 4, talos.TopicConfig{SegmentBytes: 1 << 20})
+	s := nodeScene(t, cluster.StoreForTest(t), 4, talos.TopicConfig{SegmentBytes: 1 << 20})
 	input, err := scene.Lines()
 	require.NoError(t, err)
 	four := scene.Codecs()[:4]

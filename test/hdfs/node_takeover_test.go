@@ -33,7 +33,7 @@ func TestADeposedOwnerAcknowledgesNothing(t *testing.T) {
 	t.Parallel()
 	timed(t)
 	rng := scene.Random(t)
-	p := newPair(t, storeURL(t, running(t)))
+	p := newPair(t, running(t).StoreForTest(t))
 	s := p.scene
 	follower := s.Follow()
 	producers := s.Produce(0, 64, scene.Codecs())

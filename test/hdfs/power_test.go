@@ -26,7 +26,7 @@ import (
 // writer.)
 func TestAllDataNodesAreKilledAndStartedAgain(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -75,7 +75,7 @@ func tear(t *testing.T, cluster *hadoop.Cluster) {
 // may be in that chunk, which is up to who appends: see storage.Traits.
 func TestATornChunkTakesNothingAlong(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	g := create(t, s, root, "segment", talos.Sync)
 	g.mustAppend(g.toChunk(5000))
@@ -92,7 +92,7 @@ func TestATornChunkTakesNothingAlong(t *testing.T) {
 // heartbeats, though all are back by then.
 func TestARecoveryWaitsForADataNode(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	g := create(t, openStore(t, root), root, "segment", talos.Sync)
 	g.mustAppend(5000)
 	for _, d := range cluster.DataNodes() {
@@ -126,7 +126,7 @@ func TestARecoveryWaitsForADataNode(t *testing.T) {
 // leaves the rest to a recovery.
 func TestTheNameNodeIsStartedAgain(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	sealed, recovered := create(t, s, root, "sealed", talos.Sync), create(t, s, root, "recovered", talos.Sync)
 	cluster.NameNode().Kill(t)
@@ -147,7 +147,7 @@ func TestTheNameNodeIsStartedAgain(t *testing.T) {
 // opened since all DataNodes were started again.
 func TestARebuildReadsWhatAllDataNodesLeftOpen(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	id := talos.PartitionID{Topic: talos.NewTopicID()}
 	name := talos.SegmentName{Number: 1, Epoch: 1}

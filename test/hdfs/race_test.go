@@ -51,7 +51,7 @@ func TestAWriterIsRecoveredAtARandomMoment(t *testing.T) {
 				t.Logf("seed %d", seed)
 				mismatches := logged(t, cluster, mismatch)
 				random := rand.New(rand.NewPCG(seed, 0))
-				r := race{root: storeURL(t, cluster), durability: durability, killed: killed}
+				r := race{root: cluster.StoreForTest(t), durability: durability, killed: killed}
 				r.store = openStore(t, r.root)
 				var rounds errgroup.Group
 				rounds.SetLimit(racesAtOnce)

@@ -24,7 +24,7 @@ func small() int { return 1000 }
 
 func TestADataNodeDiesAndComesBack(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	logs := &warnings{}
 	s := openWith(t, root, logs, hdfs.Options{ProbePause: probePause})
 	first := create(t, s, root, "first", talos.Sync)
@@ -50,7 +50,7 @@ func TestADataNodeDiesAndComesBack(t *testing.T) {
 		recoverByTwo(t, first, s, openWith(t, root, logs, hdfs.Options{ReadOnly: true}))
 	})
 	t.Run("a store that must have all replicas is refused", func(t *testing.T) {
-		_, err := open(t, root+"?replication=3&min-replicas=3", hdfs.Options{})
+		_, err := open(t, root+"&replication=3&min-replicas=3", hdfs.Options{})
 		require.ErrorIs(t, err, talos.TooFewReplicas)
 		require.ErrorContains(t, err, "3 must be")
 		require.ErrorContains(t, err, dead.Address(), "it names the DataNode that does not answer")
@@ -69,7 +69,7 @@ func TestADataNodeDiesAndComesBack(t *testing.T) {
 
 func TestWithTooFewDataNodesNothingIsWrittenUntilTheyAreBack(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	g := create(t, s, root, "before", talos.Sync)
 	g.mustAppend(100)
@@ -91,7 +91,7 @@ func TestWithTooFewDataNodesNothingIsWrittenUntilTheyAreBack(t *testing.T) {
 // see that, and a recovery has to go on without it.
 func TestADataNodeIsStopped(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	g := create(t, s, root, "first", talos.Sync)
 	g.mustAppend(100)
@@ -158,7 +158,7 @@ func TestADataNodeDiesBetweenTheCloseAndTheMark(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Cleanup(func() { cluster.Restore(t) })
-			root := storeURL(t, cluster)
+			root := cluster.StoreForTest(t)
 			s := openStore(t, root)
 			w := startWriter(t, root, life{"closed", afterFileClosed, talos.Sync})
 			// The NameNode hears of the replicas one by one.

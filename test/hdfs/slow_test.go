@@ -15,7 +15,7 @@ import (
 func TestASlowDataNodeIsLeftOut(t *testing.T) {
 	const standing, moving = 250 * time.Millisecond, 50 * time.Millisecond
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	logs := &warnings{}
 	s := openWith(t, root, logs, hdfs.Options{})
 	g := create(t, s, root, "first", talos.Flush)

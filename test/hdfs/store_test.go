@@ -17,7 +17,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 		t.Helper()
 		// Recoveries mostly wait for heartbeats.
 		t.Parallel()
-		return openStore(t, storeURL(t, cluster))
+		return openStore(t, cluster.StoreForTest(t))
 	})
 }
 
@@ -25,7 +25,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 func TestRemoveOfWhatIsBelowAFileSucceeds(t *testing.T) {
 	t.Parallel()
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	g := create(t, s, root, "file", talos.Sync)
 	require.NoError(t, s.Remove(t.Context(), storage.ID{Folder: "segments/file", Name: "below"}))

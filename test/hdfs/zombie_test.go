@@ -20,7 +20,7 @@ func TestAZombieAtEachStage(t *testing.T) {
 	} {
 		t.Run(string(at), func(t *testing.T) {
 			t.Parallel()
-			root := storeURL(t, cluster)
+			root := cluster.StoreForTest(t)
 			s := openStore(t, root)
 			w := startWriter(t, root, life{"at-the-stage", at, talos.Sync})
 			id := storage.ID{Folder: writerFolder, Name: "at-the-stage"}

@@ -32,7 +32,7 @@ const (
 // them yet.
 func TestTheNameNodesAreAwayForAWhile(t *testing.T) {
 	cluster := running(t)
-	store := openStore(t, storeURL(t, cluster))
+	store := openStore(t, cluster.StoreForTest(t))
 	s := nodeScene(t, cluster)
 	follower := s.Follow()
 	// More than a segment takes waits for its answer.

@@ -27,7 +27,7 @@ func nodeScene(t *testing.T, c *hadoop.Cluster) *scene.Scene {
 	timed(t)
 	return scene.New(t, scene.Config{
 		Program: &released, Partitions: 2, Topic: talos.TopicConfig{SegmentBytes: 256 << 10},
-		Args: []string{"--store", storeURL(t, c)},
+		Args: []string{"--store", c.StoreForTest(t)},
 	})
 }
 
@@ -112,7 +112,7 @@ func TestTheActiveNameNodeDiesDuringATakeover(t *testing.T) {
 func TestCallsThatASecondNameNodeAnswersAreCarriedOutOnce(t *testing.T) {
 	const writers = 8
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
 	for round := range rounds(2, 20) {
 		var done atomic.Int64

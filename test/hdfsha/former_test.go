@@ -23,7 +23,7 @@ const patience = time.Minute
 // still must list what was created through the new one.
 func TestAFormerActiveNameNodeDoesNotFoolAListing(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	behind := openStore(t, root)
 	former := cluster.NameNode()
 	former.Stop(t)
@@ -46,7 +46,7 @@ func TestAFormerActiveNameNodeDoesNotFoolAListing(t *testing.T) {
 // NameNode, which knows of the first of the two alone.
 func TestAFormerActiveNameNodeDoesNotHideTheChain(t *testing.T) {
 	cluster := running(t)
-	root := storeURL(t, cluster)
+	root := cluster.StoreForTest(t)
 	p := newPartition(t)
 	behind := openStore(t, root)
 	former := cluster.NameNode()

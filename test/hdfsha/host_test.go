@@ -71,7 +71,7 @@ func TestAHostDies(t *testing.T) {
 func takeOver(t *testing.T, cluster *hadoop.Cluster, die func(*hadoop.Daemon), rounds int) {
 	timed(t)
 	rng := scene.Random(t)
-	s, nodes := newPair(t, storeURL(t, cluster))
+	s, nodes := newPair(t, cluster.StoreForTest(t))
 	follower := s.Follow()
 	producers := s.Produce(0, 64, uncompressed())
 	var pauses []time.Duration

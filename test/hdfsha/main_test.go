@@ -1,12 +1,10 @@
 package hdfsha_test
 
 import (
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,13 +33,6 @@ func running(t *testing.T) *hadoop.Cluster {
 	t.Setenv("HADOOP_CONF_DIR", c.Configuration())
 	t.Cleanup(func() { c.Restore(t) })
 	return c
-}
-
-// storeURL is a folder of the test's own, another one each time.
-func storeURL(t *testing.T, c *hadoop.Cluster) string {
-	t.Helper()
-	name := strings.NewReplacer("/", "-", "#", "").Replace(t.Name())
-	return c.URL() + "/" + name + "-" + rand.Text()[:4]
 }
 
 func openStore(t *testing.T, store string) *hdfs.Store {
