@@ -13,7 +13,7 @@ type Plan struct {
 	// Rounds is how often each contender has two legs of each workload.
 	Rounds int
 	// Leg is how long a leg lasts, and Warmup one that is not counted before the
-	// first.
+	// first; zero means none.
 	Leg, Warmup time.Duration
 	// LegBytes ends a leg before, in bytes of values; so does the disk, of which a
 	// row uses less than MaxDisk.
@@ -56,7 +56,7 @@ func FullPlan() Plan {
 // SmokePlan shows within a minute that rows 1 to 7 work, and measures nothing.
 func SmokePlan() Plan {
 	p := ShortPlan()
-	p.Leg, p.Warmup, p.LegBytes, p.History = 100*time.Millisecond, 100*time.Millisecond, 1<<20, 4<<20
+	p.Leg, p.Warmup, p.LegBytes, p.History = 100*time.Millisecond, 0, 1<<20, 4<<20
 	p.Keep = true
 	return p
 }
