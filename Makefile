@@ -93,7 +93,7 @@ bench: bench-peers ## Compare Talos with NATS, Kafka, Hadoop's client and the ba
 bench-smoke: bench-peers ## Whether make bench works: all of it, with next to no load
 	cd test/bench && $(GO) test -count=1 -timeout 10m ./...
 
-bench-peers: build $(NATS)
+bench-peers: build $(NATS) $(MINIO)
 	@tools/hadoop/install.sh
 	@tools/kafka/install.sh
 

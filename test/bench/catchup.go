@@ -18,6 +18,8 @@ const (
 	historyPartitions = 16
 	historySize       = 1 << 10
 	historyConsumers  = 2
+	// leastHistory has a record in each partition, and more.
+	leastHistory = 1 << 20
 	// fillWindow is how many records each of the fillProducers has in flight.
 	fillProducers = 4
 	fillWindow    = 2048
@@ -120,6 +122,9 @@ func (c *catchUp) leg(ctx context.Context, _ limit) (outcome, error) {
 	return costs(c.system.processes(), func() (outcome, error) {
 		start := time.Now()
 		n, err := c.history.read(ctx, 0)
+		if err == nil && n < c.history.records {
+			err = ctx.Err() // it was cut off: that is no figure
+		}
 		s := &loadgen.Sample{Name: loadgen.Consumed, Records: n, Bytes: n * historySize, Elapsed: time.Since(start)}
 		return outcome{consumed: s}, err
 	})
@@ -156,7 +161,9 @@ func (b *background) begin(ctx context.Context) (stop func()) {
 		for ctx.Err() == nil && b.err == nil {
 			n, err := b.history.read(ctx, b.pace)
 			b.read += n
-			b.err = err
+			if ctx.Err() == nil {
+				b.err = err
+			}
 		}
 		b.took = time.Since(start)
 	})

@@ -2,22 +2,22 @@ package bench
 
 import (
 	"context"
-	"time"
+	"syscall"
 
 	"github.com/talos-log/talos/internal/loadgen"
 	"github.com/talos-log/talos/test/hdfsbench"
 )
 
 // javaStream is a runner: Hadoop's own client writes one file as fast as it can.
-type javaStream struct{ client *hdfsbench.Java }
-
-// maxStream keeps a leg's file within one block.
-const maxStream = 100 << 20
+type javaStream struct {
+	client *hdfsbench.Java
+	piece  int64
+}
 
 func (j javaStream) leg(ctx context.Context, l limit) (outcome, error) {
-	n := min(l.bytes, maxStream)
-	elapsed, err := j.client.Stream(ctx, n)
-	return outcome{produced: &loadgen.Sample{Name: loadgen.Produced, Bytes: n, Elapsed: elapsed}}, err
+	elapsed, err := j.client.Stream(ctx, l.bytes, j.piece)
+	syscall.Sync() // as after other legs, see costs
+	return outcome{produced: &loadgen.Sample{Name: loadgen.Produced, Bytes: l.bytes, Elapsed: elapsed}}, err
 }
 
 func (j javaStream) close(context.Context) error { return nil }
@@ -31,6 +31,7 @@ type javaAppends struct {
 
 func (j javaAppends) leg(ctx context.Context, l limit) (outcome, error) {
 	elapsed, each, err := j.client.Append(ctx, j.files, j.size, l.duration)
+	syscall.Sync()
 	s := &loadgen.Sample{
 		Name: loadgen.Produced, Records: int64(len(each)), Bytes: int64(len(each) * j.size), Elapsed: elapsed,
 		Latencies: loadgen.NewLatencies(),
@@ -42,7 +43,3 @@ func (j javaAppends) leg(ctx context.Context, l limit) (outcome, error) {
 }
 
 func (j javaAppends) close(context.Context) error { return nil }
-
-// warmJava is how long a JVM appends before anything is counted, so that it has
-// compiled what it runs most.
-const warmJava = 8 * time.Second

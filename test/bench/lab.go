@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/hadoop"
@@ -91,6 +92,7 @@ func (l *lab) onHDFS(durability talos.Durability) func(ctx context.Context) (sys
 			// rows would fill a small disk.
 			store += "?block-mib=32"
 		}
+		_, warm := l.nodes[store]
 		n, err := l.node(ctx, store)
 		if err != nil {
 			return nil, err
@@ -99,7 +101,10 @@ func (l *lab) onHDFS(durability talos.Durability) func(ctx context.Context) (sys
 		for _, d := range c.DataNodes() {
 			s.store = append(s.store, d.Pid())
 		}
-		return s, nil
+		if !warm {
+			err = l.warm(ctx, s)
+		}
+		return s, err
 	}
 }
 
@@ -137,7 +142,7 @@ func (l *lab) hadoopClient(ctx context.Context) (*hdfsbench.Java, error) {
 		return nil, err
 	}
 	l.closers.add(l.java.Close)
-	_, _, err = l.java.Append(ctx, 8, 1<<10, min(warmJava, 4*l.plan.Leg))
+	_, _, err = l.java.Append(ctx, 8, 1<<10, l.warmJava())
 	return l.java, err
 }
 
@@ -177,9 +182,22 @@ func (l *lab) brokers(kind kafkaKind) func(ctx context.Context) (system, error) 
 		}
 		l.kafka[kind] = s
 		l.closers.add(s.stop)
-		return s, nil
+		return s, l.warm(ctx, s)
 	}
 }
+
+// warm loads a new system whose servers are JVMs, which compile what they run most.
+func (l *lab) warm(ctx context.Context, s system) error {
+	f, err := openFleet(ctx, s, busy().followed(2), 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.leg(ctx, limit{l.warmJava(), l.plan.LegBytes})
+	return errors.Join(err, f.close(ctx))
+}
+
+// warmJava is how long a JVM works before anything is counted.
+func (l *lab) warmJava() time.Duration { return min(8*time.Second, 4*l.plan.Leg) }
 
 // bucket is that of a MinIO server.
 const bucket = "bench"
@@ -188,7 +206,7 @@ const bucket = "bench"
 func (l *lab) onS3(ctx context.Context, interval string) (talosSystem, error) {
 	if l.minio == nil {
 		l.say("starting MinIO")
-		m, err := minio.New()
+		m, err := minio.New(l.folder)
 		if err != nil {
 			return talosSystem{}, err
 		}

@@ -45,6 +45,16 @@ func (o outcome) perMillion(d time.Duration) float64 {
 	return d.Seconds() * 1e6 / float64(records)
 }
 
+// maxUnsent is the share of records that were due and not sent, above which latency
+// looks better than it is.
+const maxUnsent = 0.01
+
+// behind tells that producers could not keep the rate.
+func (o outcome) behind() bool {
+	s := o.sample(false)
+	return float64(s.Unsent) > maxUnsent*float64(s.Records)
+}
+
 func peakMiB(o outcome) float64 { return float64(o.peak) / (1 << 20) }
 
 func own(name string) func(outcome) float64 {

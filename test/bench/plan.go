@@ -15,10 +15,10 @@ type Plan struct {
 	// Leg is how long a leg lasts, and Warmup one that is not counted before the
 	// first; zero means none.
 	Leg, Warmup time.Duration
-	// LegBytes ends a leg before, in bytes of values; so does the disk, of which a
-	// row uses less than MaxDisk.
+	// LegBytes ends a leg before, in bytes of values.
 	LegBytes int64
-	// History is how many bytes of values are read in catch-up.
+	// History is how many bytes of values are read in catch-up; five copies of it are
+	// on disk at a time.
 	History int64
 	// Partitions is how many row 8 has, and Soak how long row 11 lasts.
 	Partitions int32
@@ -42,7 +42,7 @@ func ShortPlan() Plan {
 	}
 }
 
-// FullPlan is that of the figures in docs/performance.md.
+// FullPlan is for all rows.
 func FullPlan() Plan {
 	p := ShortPlan()
 	p.Rows = nil
@@ -68,8 +68,11 @@ func (p Plan) Validate() error {
 			return fmt.Errorf("there is no row %d", n)
 		}
 	}
-	if p.Rounds < 1 || p.Leg <= 0 {
-		return fmt.Errorf("rounds: %d, leg: %v: there must be something to measure", p.Rounds, p.Leg)
+	if p.Rounds < 1 || p.Leg <= 0 || p.Soak <= 0 {
+		return fmt.Errorf("rounds: %d, leg: %v, soak: %v: there must be something to measure", p.Rounds, p.Leg, p.Soak)
+	}
+	if p.History < leastHistory {
+		return fmt.Errorf("history: %d bytes: there must be something to read, %d at least", p.History, leastHistory)
 	}
 	return nil
 }

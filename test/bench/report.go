@@ -63,9 +63,10 @@ type Figure struct {
 	To    string  `json:"to,omitempty"`
 	Value float64 `json:"value"`
 	// SpreadPercent is how far the figures of A and of B are apart, in percent of the
-	// smaller one.
-	SpreadPercent float64 `json:"spread_percent"`
-	// Target is what it shall be at most, or with More at least; 0: there is none.
+	// smaller one; nil if one of them has none.
+	SpreadPercent *float64 `json:"spread_percent,omitempty"`
+	// Target is what it shall be at most, or with More at least; 0: there is none. It is
+	// not met by what was not measured, nor by a load that was not kept up.
 	Target float64 `json:"target,omitempty"`
 	More   bool    `json:"more,omitempty"`
 	Met    bool    `json:"met,omitempty"`
@@ -153,9 +154,10 @@ func (f figure) result(of map[string]legs) Figure {
 	a := f.over(of[f.of][0], of[f.to][0])
 	b := f.over(of[f.of][1], of[f.to][1])
 	if least := min(a, b); least > 0 {
-		r.SpreadPercent = 100 * (max(a, b)/least - 1)
+		spread := 100 * (max(a, b)/least - 1)
+		r.SpreadPercent = &spread
 	}
-	if f.target != 0 {
+	if f.target != 0 && r.Value > 0 && !slices.ContainsFunc(of[f.of].all(), outcome.behind) {
 		r.Met = r.Value <= f.target
 		if f.more {
 			r.Met = r.Value >= f.target

@@ -17,7 +17,9 @@ type row struct {
 type workload struct {
 	name string
 	// once: there is one leg, which lasts as long as it needs.
-	once       bool
+	once bool
+	// bytes bounds a leg beyond what the plan does; 0: it doesn't.
+	bytes      int64
 	contenders []contender
 	figures    []figure
 }
@@ -150,15 +152,18 @@ func onThree(l *lab) []workload {
 	}
 }
 
+// maxStream is what is streamed in a leg, in bytes: Hadoop's file stays within a block.
+const maxStream = 100 << 20
+
 func streaming(l *lab) []workload {
 	of := load{partitions: 1, size: 16 << 10, producers: 1, window: 512}
 	return []workload{{
-		name: "streaming",
+		name: "streaming", bytes: maxStream,
 		contenders: []contender{
 			fleetOf(l, oursFlush, l.onHDFS(talos.Flush), of),
 			{javaName, func(ctx context.Context) (runner, error) {
 				client, err := l.hadoopClient(ctx)
-				return javaStream{client}, err
+				return javaStream{client, int64(of.size)}, err
 			}},
 		},
 		figures: []figure{{name: "MiB/s", value: byteRate, of: oursFlush, to: javaName, target: 1.2, more: true}},

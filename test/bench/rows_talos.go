@@ -84,26 +84,28 @@ func (i *idle) leg(ctx context.Context, l limit) (outcome, error) {
 func (i *idle) close(ctx context.Context) error { return i.topic.close(ctx) }
 
 func objects(l *lab) []workload {
-	var all []contender
-	var figures []figure
+	all := []workload{{name: "S3 full speed"}, {name: "S3 5,000 per s"}}
+	named := func(interval string) string { return ours + ", S3 every " + interval }
 	for _, interval := range []string{"0", "50ms", "250ms"} {
-		name := ours + ", S3 every " + interval
-		all = append(all, contender{name, func(ctx context.Context) (runner, error) {
-			s, err := l.onS3(ctx, interval)
-			if err != nil {
-				return nil, err
-			}
-			f, err := openFleet(ctx, s, busy(), 0)
-			return &putting{fleet: f, pages: s.pages}, err
-		}})
-		figures = append(
-			figures,
-			figure{name: "MiB/s", value: byteRate, of: name},
-			figure{name: "PUTs for a MiB", value: own("puts_per_mib"), of: name},
-			figure{name: "p99, ms", value: produceLatency(0.99), of: name},
-		)
+		for i, of := range []load{busy(), paced(5000)} {
+			all[i].contenders = append(all[i].contenders, contender{named(interval), func(ctx context.Context) (runner, error) {
+				s, err := l.onS3(ctx, interval)
+				if err != nil {
+					return nil, err
+				}
+				f, err := openFleet(ctx, s, of, 0)
+				return &putting{fleet: f, pages: s.pages}, err
+			}})
+		}
 	}
-	return []workload{{name: "S3 full speed", contenders: all, figures: figures}}
+	for _, interval := range []string{"50ms", "250ms"} {
+		against := func(name string, value func(outcome) float64) figure {
+			return figure{name: name, value: value, of: named(interval), to: named("0")}
+		}
+		all[0].figures = append(all[0].figures, against("MiB/s", byteRate), against("PUTs for a MiB", own("puts_per_mib")))
+		all[1].figures = append(all[1].figures, against("p99", produceLatency(0.99)), against("PUTs for a MiB", own("puts_per_mib")))
+	}
+	return all
 }
 
 // putSeries are the node's requests that write an object.

@@ -94,6 +94,9 @@ func measureWorkload(ctx context.Context, p Plan, w workload, say func(format st
 			of = limit{p.Warmup, p.LegBytes / 2}
 		}
 		for half := range 2 {
+			if w.bytes > 0 {
+				of.bytes = min(of.bytes, w.bytes)
+			}
 			if w.once && (round != 1 || half != 0) || round == 0 && p.Warmup == 0 {
 				continue
 			}

@@ -19,8 +19,8 @@ func (r Report) WriteTable(w io.Writer) error {
 		text.WriteString("| workload | figure | of / to | value | spread of A and B | target | met |\n|---|---|---|---|---|---|---|\n")
 		for _, one := range row.Workloads {
 			for _, f := range one.Figures {
-				fmt.Fprintf(&text, "| %s | %s | %s | %s | %.0f %% | %s | %s |\n",
-					one.Name, f.Name, f.pair(), short(f.Value), f.SpreadPercent, f.goal(), f.verdict())
+				fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s |\n",
+					one.Name, f.Name, f.pair(), short(f.Value), f.spread(), f.goal(), f.verdict())
 			}
 		}
 		text.WriteString("\n")
@@ -37,6 +37,13 @@ func (f Figure) pair() string {
 		return f.Of
 	}
 	return f.Of + " / " + f.To
+}
+
+func (f Figure) spread() string {
+	if f.SpreadPercent == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %%", *f.SpreadPercent)
 }
 
 func (f Figure) goal() string {

@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 func TestTheProgramMeasures(t *testing.T) {
 	binary, err := released.Binary()
 	require.NoError(t, err)
-	report, err := Run(t.Context(), Plan{
-		Binary: binary, Only: []string{"move"}, Stores: []StoreKind{Local},
-		Nodes: 3, Lease: 2 * time.Second, WarmUp: time.Millisecond, Rate: 500, Partitions: 3, Moves: 2,
-	}, t.Output())
+	p := FullPlan()
+	p.Binary, p.Only = binary, []string{"move"}
+	p.Lease, p.WarmUp, p.Rate, p.Partitions, p.Moves = 2*time.Second, time.Millisecond, 500, 3, 2
+	report, err := Run(t.Context(), p, t.Output())
 	require.NoError(t, err)
 	results := map[string]Result{}
 	for _, r := range report.Results {
@@ -49,9 +49,17 @@ func TestTheProgramMeasures(t *testing.T) {
 	require.Equal(t, report.Results, again.Results)
 }
 
-func TestAFigureThatIsNotThere(t *testing.T) {
-	_, err := Run(t.Context(), Plan{Only: []string{"moves"}}, t.Output())
-	require.ErrorContains(t, err, "move, drain, kill")
+func TestWhatCanNotBeMeasuredIsRefused(t *testing.T) {
+	for says, alter := range map[string]func(*Plan){
+		`there is no figure "moves", but move, drain, kill`: func(p *Plan) { p.Only = []string{"moves"} },
+		`there is no store "x", but [local s3 hdfs]`:        func(p *Plan) { p.Stores = []StoreKind{Local, "x"} },
+		"above 0":                                           func(p *Plan) { p.Kills = 0 },
+	} {
+		p := FullPlan()
+		alter(&p)
+		_, err := Run(t.Context(), p, t.Output())
+		require.ErrorContains(t, err, says)
+	}
 }
 
 // A pause is between two acknowledgements; a wait is of a record.

@@ -78,13 +78,30 @@ func Figures() []string {
 	return names
 }
 
+// Validate names what can't be measured.
+func (p Plan) Validate() error {
+	for _, name := range p.Only {
+		if !slices.Contains(Figures(), name) {
+			return fmt.Errorf("there is no figure %q, but %s", name, strings.Join(Figures(), ", "))
+		}
+	}
+	for _, kind := range p.Stores {
+		if !slices.Contains(storeKinds(), kind) {
+			return fmt.Errorf("there is no store %q, but %v", kind, storeKinds())
+		}
+	}
+	if min(p.Nodes, p.Rate, p.Moves, p.Kills) < 1 || min(p.Partitions, p.DrainPartitions, p.IdlePartitions, p.TailPartitions) < 1 ||
+		p.TailBytes < 1 || min(p.Lease, p.Idle, p.Away) <= 0 {
+		return fmt.Errorf("there must be something to measure, so all numbers are above 0: %+v", p)
+	}
+	return nil
+}
+
 // Run measures, and says on words how it goes on. The report has what was measured
 // before an error, too.
 func Run(ctx context.Context, p Plan, words io.Writer) (r Report, err error) {
-	for _, name := range p.Only {
-		if !slices.Contains(Figures(), name) {
-			return r, fmt.Errorf("there is no figure %q, but %s", name, strings.Join(Figures(), ", "))
-		}
+	if err := p.Validate(); err != nil {
+		return r, err
 	}
 	scratch, err := os.MkdirTemp("", "talos-cluster-figures-")
 	if err != nil {

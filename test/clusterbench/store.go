@@ -3,7 +3,6 @@ package clusterbench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -20,6 +19,8 @@ const (
 	S3    StoreKind = "s3"
 	HDFS  StoreKind = "hdfs"
 )
+
+func storeKinds() []StoreKind { return []StoreKind{Local, S3, HDFS} }
 
 // hdfsReplicas is how often HDFS keeps a segment.
 const hdfsReplicas = 3
@@ -52,7 +53,7 @@ func openBacking(ctx context.Context, kind StoreKind, scratch string) (*backing,
 		}, nil
 	case S3:
 		return openS3(ctx)
-	case HDFS:
+	default: // HDFS: see Plan.Validate
 		c, err := hadoop.Start(ctx, hadoop.Config{Folder: folder})
 		if err != nil {
 			return nil, err
@@ -62,13 +63,11 @@ func openBacking(ctx context.Context, kind StoreKind, scratch string) (*backing,
 			open:  func(_ context.Context, name string) (string, error) { return c.URL() + "/" + name, nil },
 			close: c.Kill,
 		}, nil
-	default:
-		return nil, fmt.Errorf("there is no store %q, but %s, %s and %s", kind, Local, S3, HDFS)
 	}
 }
 
 func openS3(ctx context.Context) (*backing, error) {
-	s, err := minio.New()
+	s, err := minio.New("")
 	if err != nil {
 		return nil, err
 	}

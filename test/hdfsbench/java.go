@@ -27,10 +27,10 @@ func (j *Java) Append(ctx context.Context, files, size int, lasts time.Duration)
 	return o.elapsed, o.each, err
 }
 
-// Stream writes so many bytes to one file, in pieces of 64 KiB, and flushes them in
+// Stream writes so many bytes to one file, in pieces of this size, and flushes them in
 // the end.
-func (j *Java) Stream(ctx context.Context, bytes int64) (time.Duration, error) {
-	o, err := j.peer.stream(ctx, bytes)
+func (j *Java) Stream(ctx context.Context, bytes, piece int64) (time.Duration, error) {
+	o, err := j.peer.streamIn(ctx, bytes, piece)
 	return o.elapsed, err
 }
 

@@ -149,7 +149,11 @@ func (p *peer) append(ctx context.Context, l load) (outcome, error) {
 }
 
 func (p *peer) stream(ctx context.Context, bytes int64) (outcome, error) {
-	o, err := p.timed(ctx, 0, "stream", peerFolder, bytes, pieceBytes)
+	return p.streamIn(ctx, bytes, pieceBytes)
+}
+
+func (p *peer) streamIn(ctx context.Context, bytes, piece int64) (outcome, error) {
+	o, err := p.timed(ctx, 0, "stream", peerFolder, bytes, piece)
 	o.bytes = bytes
 	return o, err
 }

@@ -22,7 +22,7 @@ type Tests interface{ Run() int }
 // Main runs a package's tests with a server that they share, and returns the exit
 // code. It sets the credentials in the environment.
 func Main(m Tests) int {
-	s, err := New()
+	s, err := New("")
 	if err == nil {
 		defer remove(s)
 		err = s.Start(context.Background())
@@ -66,7 +66,7 @@ func Shared(t testing.TB) *Server {
 // Own returns a server of the test's own, which runs; it goes with the test.
 func Own(t testing.TB) *Server {
 	t.Helper()
-	s, err := New()
+	s, err := New("")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Remove()) })
 	require.NoError(t, s.Start(t.Context()))

@@ -40,9 +40,10 @@ type Server struct {
 	child *process.Child
 }
 
-// New makes a server that does not run yet. The caller must Remove it.
-func New() (*Server, error) {
-	folder, err := os.MkdirTemp("", "talos-minio-")
+// New makes a server that does not run yet, whose data is in a folder below this one,
+// or below the system's temporary one. The caller must Remove it.
+func New(in string) (*Server, error) {
+	folder, err := os.MkdirTemp(in, "talos-minio-")
 	if err != nil {
 		return nil, err
 	}

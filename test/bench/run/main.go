@@ -54,6 +54,9 @@ func run(ctx context.Context, args []string, out, words io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; %w", flags.Arg(0), errUsage)
+	}
 	if *output != "table" && *output != "json" {
 		return fmt.Errorf("-o %s: it is table or json; %w", *output, errUsage)
 	}
@@ -74,6 +77,11 @@ func run(ctx context.Context, args []string, out, words io.Writer) (err error) {
 	set(&plan.Profiles, *profiles)
 	if err := plan.Validate(); err != nil {
 		return fmt.Errorf("%w; %w", err, errUsage)
+	}
+	if *profiles != "" {
+		if err := os.MkdirAll(*profiles, 0o750); err != nil {
+			return err
+		}
 	}
 	report, err := bench.Run(ctx, plan, func(format string, args ...any) {
 		// What can't be said is no reason to end.

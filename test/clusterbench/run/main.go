@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -24,11 +25,18 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if errors.Is(err, errUsage) {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
+
+var errUsage = errors.New("see -help")
 
 func run(ctx context.Context, args []string, out, words io.Writer) error {
 	plan := clusterbench.FullPlan()
@@ -48,8 +56,11 @@ func run(ctx context.Context, args []string, out, words io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; %w", flags.Arg(0), errUsage)
+	}
 	if *output != "table" && *output != "json" {
-		return fmt.Errorf("-o %s: it is table or json", *output)
+		return fmt.Errorf("-o %s: it is table or json; %w", *output, errUsage)
 	}
 	if *only != "" {
 		plan.Only = strings.Split(*only, ",")
@@ -57,6 +68,9 @@ func run(ctx context.Context, args []string, out, words io.Writer) error {
 	plan.Stores = nil
 	for _, name := range strings.Split(*stores, ",") {
 		plan.Stores = append(plan.Stores, clusterbench.StoreKind(name))
+	}
+	if err := plan.Validate(); err != nil {
+		return fmt.Errorf("%w; %w", err, errUsage)
 	}
 	report, err := clusterbench.Run(ctx, plan, words)
 	// What was measured before something failed took its time.
@@ -70,7 +84,8 @@ func run(ctx context.Context, args []string, out, words io.Writer) error {
 // number is a flag of how many partitions.
 func number(flags *flag.FlagSet, to *int32, name, usage string) {
 	flags.Func(name, fmt.Sprintf("%s (default %d)", usage, *to), func(text string) error {
-		_, err := fmt.Sscan(text, to)
+		n, err := strconv.ParseInt(text, 10, 32)
+		*to = int32(n)
 		return err
 	})
 }
