@@ -74,7 +74,7 @@ type Limits struct {
 // The defaults of Limits.
 const (
 	DefaultMoves         = 16
-	DefaultNodeMoves     = 8
+	DefaultNodeMoves     = 4
 	DefaultPatience      = 30 * time.Second
 	DefaultLoadTolerance = 0.25
 	DefaultLoadFloor     = 1 << 20
