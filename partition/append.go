@@ -81,6 +81,10 @@ func (l *Log) pump() error {
 			if len(l.inflight) > 0 {
 				return nil
 			}
+			if seal != nil {
+				// Nothing came of the segment in between: what waited was a repetition.
+				l.inBackground(seal)
+			}
 			seal = l.endActive(why)
 		}
 		if at := l.commitDue(); !at.IsZero() {

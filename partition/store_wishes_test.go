@@ -2,7 +2,9 @@ package partition
 
 import (
 	"context"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +66,44 @@ func TestASegmentIsSealedWhenTheStoreAsks(t *testing.T) {
 		require.Equal(t, 2, l.Stats().Segments)
 		require.Equal(t, []string{"0:x", "1:y"}, r.values(l, 0))
 		require.NoError(t, l.Close(t.Context()))
+	})
+}
+
+// The next segment is begun before the last one is sealed. Here it gets nothing, for
+// what waited was sent before, and the store wants another one in its place at once.
+func TestASegmentIsSealedAlsoIfTheNextOneGetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.topic.Config.SegmentBytes = talos.MinSegmentBytes
+		created, sealed := 0, atomic.Int32{}
+		below := &hooked{Store: r.store, seal: func() { sealed.Add(1) }}
+		store := &wishful{Store: below, roll: make(chan struct{})}
+		below.create = func(storage.ID) error {
+			if created++; created == 2 {
+				close(store.roll)
+			}
+			return nil
+		}
+		r.store = store
+		l := r.open("a")
+		once := func() []byte { return idempotent("once", 7, 0, 0) }
+		r.append(l, once())
+		var again <-chan outcome
+		below.written = func(size int) error {
+			if size > talos.MinSegmentBytes && again == nil {
+				store.roll = make(chan struct{}) // of the second one only
+				again = send(l, once())
+			}
+			return nil
+		}
+		r.append(l, plain(strings.Repeat("x", talos.MinSegmentBytes)))
+		o := <-again
+		require.NoError(t, o.err)
+		require.True(t, o.Duplicate)
+		synctest.Wait()
+		require.NoError(t, l.Close(t.Context()))
+		require.Equal(t, 2, created)
+		require.EqualValues(t, created, sealed.Load())
 	})
 }
 
