@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// droppedShare is the part of a tail that its arrays may still refer to although it
-	// left: with more they are copied, which for one that leaves copies so many.
+	// droppedShare is the part of a tail, in bytes, that its arrays may still refer to
+	// although it left: with more they are copied.
 	droppedShare = 8
 	// DefaultTailBytes is the budget of a node's tails.
 	DefaultTailBytes = 256 << 20
@@ -74,8 +74,9 @@ type tail struct {
 
 	// held are the places of the groups in the budget's order.
 	held []*list.Element
-	// dropped counts groups that left since the slices were last copied.
-	dropped int
+	// kept is the cost of the groups, dropped that of those that left since the slices
+	// were last copied.
+	kept, dropped int64
 }
 
 func newTail(budget *Tails) *tail {
@@ -93,6 +94,7 @@ func (t *tail) add(g group) {
 	t.groups.Store(&next)
 	t.held = append(t.held, b.order.PushBack(&held{in: t, cost: g.cost()}))
 	b.bytes += g.cost()
+	t.kept += g.cost()
 	for b.bytes > b.limit {
 		oldest, _ := b.order.Front().Value.(*held) // nothing else is in it
 		oldest.in.dropLocked()
@@ -102,20 +104,21 @@ func (t *tail) add(g group) {
 // dropLocked lets go of the oldest group.
 func (t *tail) dropLocked() {
 	groups := (*t.groups.Load())[1:]
-	t.releaseLocked(t.held[0])
+	t.dropped += t.releaseLocked(t.held[0])
 	t.held[0] = nil
 	t.held = t.held[1:]
-	t.dropped++
-	if t.dropped*droppedShare > len(groups) {
+	if t.dropped*droppedShare > t.kept {
 		// Lets go of the memory that the old arrays still refer to.
 		groups, t.held, t.dropped = append([]group(nil), groups...), append([]*list.Element(nil), t.held...), 0
 	}
 	t.groups.Store(&groups)
 }
 
-func (t *tail) releaseLocked(e *list.Element) {
+func (t *tail) releaseLocked(e *list.Element) (cost int64) {
 	h, _ := t.budget.order.Remove(e).(*held)
 	t.budget.bytes -= h.cost
+	t.kept -= h.cost
+	return h.cost
 }
 
 // clear lets go of everything.

@@ -103,6 +103,30 @@ func TestPartitionsReadWhatTheBudgetPushedOutFromTheirSegments(t *testing.T) {
 	require.Zero(t, budget.Bytes(), "a log that has ended holds nothing")
 }
 
+// A few large groups that left weigh as much as many small ones that stay.
+func TestTailsLetGoOfLargeGroupsThatSmallOnesFollow(t *testing.T) {
+	const large, stay, size = 100, 10, 200_000
+	b := NewTails(large * (size + groupOverhead))
+	quiet, busy := newTail(b), newTail(b)
+	var payloads []weak.Pointer[byte]
+	for i := range talos.Offset(large) {
+		payload := make([]byte, size)
+		payloads = append(payloads, weak.Make(&payload[0]))
+		quiet.add(group{base: i, next: i + 1, payload: payload})
+	}
+	fill(quiet, large, large+1000, 100)
+	fill(busy, 0, large-stay, size)
+	runtime.GC()
+	held := 0
+	for _, p := range payloads {
+		if p.Value() != nil {
+			held++
+		}
+	}
+	require.LessOrEqual(t, held, stay+stay/droppedShare)
+	runtime.KeepAlive(quiet)
+}
+
 // What has left the tails is no longer in memory, but for a small part: the budget
 // is what they take, not half of it.
 func TestTailsLetGoOfWhatTheyDrop(t *testing.T) {
