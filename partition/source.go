@@ -50,7 +50,7 @@ func (s source) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// View returns bytes of one chunk, which stay as they are.
+// View returns bytes of one chunk, up to its end, which stay as they are.
 func (s source) View(ctx context.Context, off, n int64) ([]byte, error) {
 	number, at := off/chunkBytes, off%chunkBytes
 	if at+n > chunkBytes || off+n > s.end {
@@ -65,8 +65,10 @@ func (s source) View(ctx context.Context, off, n int64) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	if at+n > int64(len(c.bytes)) {
+	// Another source may have read farther.
+	to := min(int64(len(c.bytes)), s.end-number*chunkBytes)
+	if at+n > to {
 		return nil, nil // the segment is shorter than it should be
 	}
-	return c.bytes[at : at+n : at+n], nil
+	return c.bytes[at:to:to], nil
 }

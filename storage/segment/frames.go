@@ -35,10 +35,12 @@ type frames struct {
 	bufPos int64
 	chunk  int64
 
-	// views is src if it has bytes in memory, and viewed tells that the frame that was
-	// read last lies there.
-	views  viewer
-	viewed bool
+	// views is src if it has bytes in memory, and view what it gave of them, from viewPos
+	// on. viewed tells that the frame that was read last lies there.
+	views   viewer
+	view    []byte
+	viewPos int64
+	viewed  bool
 }
 
 func newFrames(src Source, salt uint64, pos, end int64, next talos.Offset) *frames {
@@ -168,13 +170,17 @@ func (r *frames) bytes(ctx context.Context, n int64) ([]byte, error) {
 	have := r.bufPos + int64(len(r.buf)) - r.pos
 	r.viewed = false
 	if have < n && r.views != nil {
-		b, err := r.views.View(ctx, r.pos, n)
-		if err != nil {
-			return nil, &sourceError{pos: r.pos, err: err}
+		at := r.pos - r.viewPos
+		if at+n > int64(len(r.view)) {
+			b, err := r.views.View(ctx, r.pos, n)
+			if err != nil {
+				return nil, &sourceError{pos: r.pos, err: err}
+			}
+			r.view, r.viewPos, at = b, r.pos, 0
 		}
-		if b != nil {
+		if r.view != nil {
 			r.viewed = true
-			return b, nil
+			return r.view[at : at+n : at+n], nil
 		}
 	}
 	if have < n {

@@ -65,7 +65,8 @@ func (v viewing) View(_ context.Context, off, n int64) ([]byte, error) {
 	if off/v.part != (off+n-1)/v.part || off+n > int64(len(v.bytes)) {
 		return nil, nil
 	}
-	return v.bytes[off : off+n : off+n], nil
+	to := min((off/v.part+1)*v.part, int64(len(v.bytes)))
+	return v.bytes[off:to:to], nil
 }
 
 func TestOffsetForTime(t *testing.T) {

@@ -15,7 +15,7 @@ type Source interface {
 
 // viewer is a Source that holds parts of the segment in memory.
 type viewer interface {
-	// View returns the n bytes from off on, which never change; nil if they are not
+	// View returns n bytes from off on or more, which never change; nil if they are not
 	// all in one part, or not there: ReadAt says more.
 	View(ctx context.Context, off, n int64) ([]byte, error)
 }
