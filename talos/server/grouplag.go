@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ type lagKey struct {
 
 // lagPair is a group and a topic that it has committed offsets of.
 type lagPair struct {
+	group     string
 	topic     talos.Topic
 	committed map[int32]talos.Offset
 }
@@ -60,7 +62,7 @@ type lagged struct {
 	cs    *coordinators
 	c     *groupCoordinator
 	shown map[[2]string]bool // by group and name of the topic
-	// blind tells that the last round left something unknown.
+	// blind tells that in the last round a node did not answer.
 	blind bool
 }
 
@@ -91,9 +93,9 @@ func (l *lagged) look() error {
 	pairs := l.pairs(all)
 	var ids []talos.PartitionID
 	asked := make(map[talos.TopicID]bool)
-	for key, pair := range pairs {
-		if !asked[key.topic] && len(ids)+int(pair.topic.Partitions) <= maxLagPartitions {
-			asked[key.topic] = true
+	for _, pair := range pairs {
+		if !asked[pair.topic.ID] && len(ids)+int(pair.topic.Partitions) <= maxLagPartitions {
+			asked[pair.topic.ID] = true
 			ids = append(ids, pair.partitions()...)
 		}
 	}
@@ -110,26 +112,33 @@ func (l *lagged) look() error {
 	return nil
 }
 
-// pairs are maxLags at the most, those that are shown already first.
-func (l *lagged) pairs(all []groups.Committed) map[lagKey]lagPair {
-	pairs := make(map[lagKey]lagPair)
-	slices.SortStableFunc(all, func(a, b groups.Committed) int {
-		return l.rank(a) - l.rank(b)
-	})
+// pairs are maxLags at the most, those that are shown already first: what is beyond
+// maxLagPartitions is the same each time.
+func (l *lagged) pairs(all []groups.Committed) (pairs []lagPair) {
+	places := make(map[lagKey]int)
+	l.sort(all)
 	for _, o := range all {
 		key := lagKey{o.Group, o.Partition.Topic}
-		pair, ok := pairs[key]
+		place, ok := places[key]
 		if !ok {
 			topic, exists := l.cs.term.view.TopicOf(o.Partition.Topic)
 			if !exists || len(pairs) >= maxLags {
 				continue
 			}
-			pair = lagPair{topic, make(map[int32]talos.Offset)}
-			pairs[key] = pair
+			place = len(pairs)
+			places[key] = place
+			pairs = append(pairs, lagPair{o.Group, topic, make(map[int32]talos.Offset)})
 		}
-		pair.committed[o.Partition.Number] = o.Offset
+		pairs[place].committed[o.Partition.Number] = o.Offset
 	}
 	return pairs
+}
+
+// sort puts those that are shown already first, and the rest in one order, too.
+func (l *lagged) sort(all []groups.Committed) {
+	slices.SortFunc(all, func(a, b groups.Committed) int {
+		return cmp.Or(l.rank(a)-l.rank(b), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Topic, b.Topic))
+	})
 }
 
 func (l *lagged) rank(o groups.Committed) int {
@@ -141,11 +150,11 @@ func (l *lagged) rank(o groups.Committed) int {
 
 // show shows the pairs, and no longer what was shown besides. A sum that lacks a
 // partition is no lag: what is shown is how many are unknown.
-func (l *lagged) show(pairs map[lagKey]lagPair, ranges map[talos.PartitionID]talos.OffsetRange) {
+func (l *lagged) show(pairs []lagPair, ranges map[talos.PartitionID]talos.OffsetRange) {
 	lags, unknowns := l.c.metrics.groupLag, l.c.metrics.groupLagUnknown
 	now := make(map[[2]string]bool, len(pairs))
-	for key, pair := range pairs {
-		labels := [2]string{key.group, string(pair.topic.Name)}
+	for _, pair := range pairs {
+		labels := [2]string{pair.group, string(pair.topic.Name)}
 		now[labels] = true
 		records, unknown := pair.lag(ranges)
 		unknowns.WithLabelValues(labels[:]...).Set(float64(unknown))

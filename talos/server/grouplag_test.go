@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/groups"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/talos"
 	"google.golang.org/grpc"
@@ -52,6 +55,18 @@ func (n *testNode) lags(t *testing.T, name string) map[string]float64 {
 		}
 	}
 	return shown
+}
+
+// With more partitions than can be asked for, the same pairs are known each time.
+func TestPairsComeInOneOrder(t *testing.T) {
+	l := &lagged{shown: map[[2]string]bool{{"z", "b"}: true}}
+	want := []groups.Committed{{Group: "z", Topic: "b"}, {Group: "a", Topic: "a"}, {Group: "a", Topic: "b"}, {Group: "z", Topic: "a"}}
+	for range 20 {
+		all := slices.Clone(want)
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		l.sort(all)
+		require.Equal(t, want, all)
+	}
 }
 
 // Two nodes share a topic. The group's coordinator tells the whole lag, also of

@@ -24,7 +24,8 @@ const (
 )
 
 // peers are the connections to other nodes. Nodes ask each other for metrics only:
-// what is acknowledged depends on none of it.
+// what is acknowledged depends on none of it. A partition whose range is asked for is
+// opened, here as on other nodes, if nobody has used it since its owner has it.
 type peers struct {
 	term *term
 
