@@ -35,7 +35,8 @@ func newOpenSegments(budget int, m *metrics) *openSegments {
 	return &openSegments{budget: budget, open: m.open, degraded: m.degraded, all: map[*ticket]struct{}{}}
 }
 
-// enter adds a segment, and asks for another one to be sealed if it is too many.
+// enter adds a segment, and asks for another one to be sealed if it is too many. The
+// one that it follows counts until it is sealed.
 func (o *openSegments) enter(degraded bool) *ticket {
 	t := &ticket{roll: make(chan struct{}), degraded: degraded}
 	t.use()

@@ -2,6 +2,7 @@ package hdfs
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,9 +116,11 @@ func (s *suspects) knock(ctx context.Context, listens func(context.Context, *wir
 	for _, node := range s.watched() { // twice maxSuspects at most
 		all.Go(func() {
 			answers := listens(ctx, node)
-			if !answers && ctx.Err() != nil {
-				return // it is slow, so nothing is known of it
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return // the store is closed
 			}
+			// A process that is only slow has a system that answers for it, so one that says
+			// nothing in time is on a host that is off.
 			if s.seen(node, answers) {
 				back.Store(true)
 			}

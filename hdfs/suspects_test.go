@@ -76,6 +76,9 @@ func TestAHostThatDoesNotAnswerHidesNoOtherThatIsBack(t *testing.T) {
 			return node == back
 		}))
 		require.Equal(t, []*wire.DatanodeInfo{off}, s.watched())
+		time.Sleep(suspicion + 1)
+		require.Equal(t, []*wire.DatanodeInfo{off}, s.watched(), "until it is back")
+		require.True(t, s.knock(t.Context(), func(context.Context, *wire.DatanodeInfo) bool { return true }))
 	})
 }
 
