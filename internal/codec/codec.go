@@ -24,7 +24,8 @@ const (
 type Codec struct{ encoding.CodecV2 }
 
 // New returns gRPC's codec for protobuf, with the shortcuts for record batches. A
-// batch that is sent must not change until the call has ended.
+// batch that is sent must never change afterwards: of a call that was given up gRPC
+// may send it later.
 func New() Codec { return Codec{encoding.GetCodecV2(protocodec.Name)} }
 
 // Marshal implements encoding.CodecV2.

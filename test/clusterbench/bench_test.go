@@ -53,7 +53,7 @@ func TestWhatCanNotBeMeasuredIsRefused(t *testing.T) {
 	for says, alter := range map[string]func(*Plan){
 		`there is no figure "moves", but move, drain, kill`: func(p *Plan) { p.Only = []string{"moves"} },
 		`there is no store "x", but [local s3 hdfs]`:        func(p *Plan) { p.Stores = []StoreKind{Local, "x"} },
-		"above 0":                                           func(p *Plan) { p.Kills = 0 },
+		"above 0": func(p *Plan) { p.Kills = 0 },
 	} {
 		p := FullPlan()
 		alter(&p)
