@@ -25,7 +25,7 @@ func TestEveryRowWorks(t *testing.T) {
 	for _, row := range r.Rows {
 		for _, w := range row.Workloads {
 			for _, c := range w.Contenders {
-				require.Len(t, c.Legs, 2, "%s, %s", w.Name, c.Name)
+				require.NotEmpty(t, c.Legs, "%s, %s", w.Name, c.Name)
 			}
 			for _, f := range w.Figures {
 				require.NotZero(t, f.Value, "%s, %s of %s", w.Name, f.Name, f.Of)

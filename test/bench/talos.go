@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -90,14 +91,21 @@ func (n talosSystem) topic(ctx context.Context, partitions int32) (topic, error)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &talosTopic{node: n.talosNode, name: name, admin: client}, nil
+	t := &talosTopic{node: n.talosNode, name: name, admin: client}
+	if n.retention > 0 {
+		// Slow consumers are overtaken.
+		t.consuming = append(t.consuming, sdk.ConsumerOutOfRange(sdk.OutOfRangeEarliest))
+	}
+	return t, nil
 }
 
 type talosTopic struct {
-	node    *talosNode
-	name    talos.TopicName
-	admin   *sdk.Client
-	closers closers
+	node  *talosNode
+	name  talos.TopicName
+	admin *sdk.Client
+	// consuming are options of its consumers.
+	consuming []sdk.ConsumerOpt
+	closers   closers
 }
 
 func (t *talosTopic) sender(ctx context.Context) (loadgen.Sender, error) {
@@ -127,7 +135,7 @@ func (t *talosTopic) receiver(ctx context.Context, partitions []int32) (loadgen.
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := client.NewConsumer(ctx, t.name, sdk.ConsumerPartitions(partitions...))
+	c, err := client.NewConsumer(ctx, t.name, append(slices.Clone(t.consuming), sdk.ConsumerPartitions(partitions...))...)
 	if err != nil {
 		return nil, nil, errors.Join(err, client.Close())
 	}
