@@ -73,6 +73,9 @@ func (d *draining) run(ctx context.Context, cmd *cobra.Command, client *sdk.Clie
 		return d.tell(cmd, result)
 	}
 	if _, err := within(ctx, d.s, func(ctx context.Context) (struct{}, error) { return struct{}{}, client.Drain(ctx, d.node) }); err != nil {
+		if ctx.Err() != nil {
+			return d.stopped(result.Left, "may hand over already")
+		}
 		return err
 	}
 	result.State = "draining"
@@ -101,13 +104,18 @@ func (d *draining) wait(ctx context.Context, cmd *cobra.Command, client *sdk.Cli
 	result.Left = left
 	switch {
 	case ctx.Err() != nil:
-		return stoppedError(fmt.Sprintf("%s still owns %s, and goes on handing over", d.node, count(left, "partition")),
-			fmt.Sprintf("wait again with `talos node drain %s`, take it back with `talos node uncordon %s`", d.node, d.node))
+		return d.stopped(left, "goes on handing over")
 	case err != nil:
 		return err
 	}
 	result.State = "drained"
 	return nil
+}
+
+// stopped is the error of a command that was stopped.
+func (d *draining) stopped(left int, state string) error {
+	return stoppedError(fmt.Sprintf("%s still owns %s, and %s", d.node, count(left, "partition"), state),
+		fmt.Sprintf("wait again with `talos node drain %s`, take it back with `talos node uncordon %s`", d.node, d.node))
 }
 
 // owned is how many partitions the node has, or is about to get.

@@ -222,7 +222,8 @@ func TestDrainIsStopped(t *testing.T) {
 	stop()
 	err = <-stopped
 	require.ErrorIs(t, err, talos.Canceled)
-	require.ErrorContains(t, err, "fake-1 still owns 4 partitions, and goes on handing over")
+	// It goes on, or may do so, if the answer was not there yet.
+	require.ErrorContains(t, err, "fake-1 still owns 4 partitions, and ")
 	require.Equal(t, exitFailed, exitCode(err))
 	c.must("node", "uncordon", "fake-0")
 	c.awaitOwners(map[string]int{"fake-0": 4, "fake-1": 0})
