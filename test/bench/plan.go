@@ -34,7 +34,7 @@ type Plan struct {
 	Scratch string
 }
 
-// ShortPlan is that of `make bench`: rows 1 to 7 in five minutes.
+// ShortPlan is that of `make bench`: rows 1 to 7 in less than ten minutes.
 func ShortPlan() Plan {
 	return Plan{
 		Rows: []int{1, 2, 3, 4, 5, 6, 7}, Rounds: 1, Leg: 2 * time.Second, Warmup: time.Second,
