@@ -39,16 +39,21 @@ func (s *Store) create(ctx context.Context, path string, head []byte, d talos.Du
 	}
 	s.step(FileCreated)
 	var created atomic.Pointer[appender]
-	p, err := s.place(ctx, f, s.nodes.list(), s.step, func(node *wire.DatanodeInfo, waited time.Duration) {
-		if a := created.Load(); a != nil {
-			a.slow(node, waited)
-		}
+	durable := make(chan error, 1)
+	p, err := s.place(ctx, placing{
+		file: f, leaveOut: s.nodes.list(), step: s.step,
+		setup: datanode.Setup{Reserve: reserveBytes, Head: head, HeadDone: func(err error) { durable <- err }},
+		slow: func(node *wire.DatanodeInfo, waited time.Duration) {
+			if a := created.Load(); a != nil {
+				a.slow(node, waited)
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.step(Connected)
-	if err := s.begin(ctx, f, p, head); err != nil {
+	if err := s.begin(ctx, f, len(head), durable); err != nil {
 		p.writer.Abandon()
 		s.blame(p.writer)
 		return nil, err
@@ -83,33 +88,22 @@ func (s *Store) createFile(ctx context.Context, path string) (file, error) {
 	return file{path: path, holder: s.client, id: status.GetFileId()}, nil
 }
 
-// begin writes the head, and beside that tells the NameNode of it. Without that a
-// NameNode that restarts before the DataNodes reported the block drops it in a
+// begin tells the NameNode of the head, and waits until that is durable. Without
+// that a NameNode that restarts before the DataNodes reported the block drops it in a
 // recovery; a length that it was told too early does no harm, for a recovery asks
 // the DataNodes.
-func (s *Store) begin(ctx context.Context, f file, p placed, head []byte) error {
-	told := make(chan error, 1)
-	go func() {
-		told <- s.names.Fsync(ctx, &wire.FsyncRequest{
-			Src: &f.path, Client: &f.holder, FileId: &f.id, LastBlockLength: proto.Int64(int64(len(head))),
-		})
-	}()
-	err := write(ctx, p.writer, head)
-	if err == nil {
-		s.step(HeadWritten)
-	}
-	return errors.Join(err, <-told)
-}
-
-// write appends p durably.
-func write(ctx context.Context, w *datanode.Writer, p []byte) error {
-	durable := make(chan error, 1)
-	w.Append(p, true, func(err error) { durable <- err })
+func (s *Store) begin(ctx context.Context, f file, length int, durable <-chan error) error {
+	told := s.names.Fsync(ctx, &wire.FsyncRequest{
+		Src: &f.path, Client: &f.holder, FileId: &f.id, LastBlockLength: proto.Int64(int64(length)),
+	})
 	select {
 	case err := <-durable:
-		return err
+		if err == nil {
+			s.step(HeadWritten)
+		}
+		return errors.Join(err, told)
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return errors.Join(context.Cause(ctx), told)
 	}
 }
 

@@ -35,12 +35,24 @@ type placed struct {
 	writer *datanode.Writer
 }
 
+// placing says how a file's block is placed.
+type placing struct {
+	file file
+	// leaveOut are the DataNodes that shall have no part in it, if there are others.
+	leaveOut []*wire.DatanodeInfo
+	setup    datanode.Setup
+	step     func(Step)
+	// slow, if not nil, is told of a DataNode that the appends wait for.
+	slow onSlow
+}
+
 // place allocates the file's block and connects to every DataNode of it. Blocks
-// with a DataNode that can't be reached are given back: nothing was written.
-// slow, if not nil, is told of one that the appends to it wait for.
-func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo, step func(Step), slow onSlow) (placed, error) {
+// with a DataNode that can't be reached are given back: nothing in them was
+// acknowledged.
+func (s *Store) place(ctx context.Context, p placing) (placed, error) {
+	f, leaveOut := p.file, p.leaveOut
 	writing := s.writing(f.holder)
-	writing.OnSlow = slow
+	writing.OnSlow = p.slow
 	var failed []*wire.DatanodeInfo
 	var failures []error
 	for range maxPlacements {
@@ -55,8 +67,8 @@ func (s *Store) place(ctx context.Context, f file, leaveOut []*wire.DatanodeInfo
 		case err != nil:
 			return placed{}, err
 		}
-		step(BlockAllocated)
-		writer, refused := datanode.Connect(ctx, writing, block, datanode.Setup{Reserve: reserveBytes})
+		p.step(BlockAllocated)
+		writer, refused := datanode.Connect(ctx, writing, block, p.setup)
 		if len(refused) == 0 {
 			return placed{block: block, writer: writer}, nil
 		}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/talos-log/talos/hdfs/internal/datanode"
 	"github.com/talos-log/talos/hdfs/internal/namenode"
 	"github.com/talos-log/talos/hdfs/internal/wire"
 	"github.com/talos-log/talos/talos"
@@ -68,7 +69,7 @@ func (s *Store) probe(ctx context.Context, replicas int) error {
 		return err
 	}
 	defer s.tidy(f)
-	p, err := s.place(ctx, f, s.nodes.listSlow(), func(Step) {}, nil)
+	p, err := s.place(ctx, placing{file: f, leaveOut: s.nodes.listSlow(), setup: datanode.Setup{Reserve: reserveBytes}, step: func(Step) {}})
 	if err != nil {
 		return err
 	}

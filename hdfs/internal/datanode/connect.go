@@ -82,14 +82,15 @@ func dial(ctx context.Context, d Dialer, address string, timeout time.Duration) 
 	return d(ctx, address)
 }
 
-// request sends one operation and reads its answer, of which r may buffer what
-// follows. A status other than SUCCESS is a *StatusError. Deadlines are the
+// request sends one operation, with what is to follow it, and reads its answer, of
+// which r may buffer what follows. A status other than SUCCESS is a *StatusError. Deadlines are the
 // caller's matter.
-func request(w io.Writer, r *bufio.Reader, op byte, message proto.Message) (*wire.BlockOpResponse, error) {
+func request(w io.Writer, r *bufio.Reader, op byte, message proto.Message, behind []byte) (*wire.BlockOpResponse, error) {
 	b, err := appendOperation(nil, op, message)
 	if err != nil {
 		return nil, err
 	}
+	b = append(b, behind...)
 	if _, err := w.Write(b); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ import (
 // It is the set-up of a pipeline recovery that goes no further, and under the same
 // generation stamp: the NameNode is not asked, and nothing else changes.
 func Halt(ctx context.Context, c Config, block *wire.LocatedBlock) []*NodeError {
-	return ask(ctx, c.withDefaults(), block, halting, hangUp)
+	return ask(ctx, c.withDefaults(), block, halting, nil, hangUp)
 }
 
 // halting asks a DataNode to let somebody else go on behind what it acknowledged,
@@ -44,7 +44,7 @@ func CloseReplicas(ctx context.Context, c Config, block *wire.LocatedBlock, leng
 		op := operation(c, block, i, Setup{Append: true, Length: length, NewStamp: stamp})
 		op.Stage = wire.Stage_PIPELINE_CLOSE_RECOVERY.Enum()
 		return op
-	}, hangUp)
+	}, nil, hangUp)
 }
 
 // hangUp ends a connection on which nothing is to follow.

@@ -45,6 +45,15 @@ type packet struct {
 
 func (p *packet) size() int64 { return int64(len(p.prefix) + p.length) }
 
+// appendTo appends the packet's bytes to b.
+func (p *packet) appendTo(b []byte) []byte {
+	b = append(b, p.prefix...)
+	for _, piece := range p.data {
+		b = append(b, piece...)
+	}
+	return b
+}
+
 var packets sync.Pool
 
 func newPacket() *packet {

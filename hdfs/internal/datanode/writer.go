@@ -184,11 +184,16 @@ func (w *Writer) enqueue(p *packet) {
 	}
 	w.queue.push(p)
 	w.queued += p.size()
+	flat := w.flat(p)
 	for _, l := range w.legs {
-		l.offered(now)
+		l.offered(now, p, flat)
 		if p.seqno == heartbeatSeqno {
 			l.beats++
 		}
+	}
+	if flat != nil {
+		flats.Put(flat)
+		w.trim()
 	}
 	if w.resting {
 		w.resting = false

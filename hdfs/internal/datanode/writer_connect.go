@@ -27,6 +27,11 @@ type Setup struct {
 	// Reserve is how much of its free space a DataNode sets aside for a new block, in
 	// bytes. For 0 it takes the block size of its own configuration.
 	Reserve int64
+	// Head is the first append to a new block, with a sync. Its first packet goes out
+	// with the operation, before the DataNodes have answered. HeadDone is its done, as of
+	// Append; it is not called if Connect fails. nil: there is no head.
+	Head     []byte
+	HeadDone func(error)
 }
 
 // Connect opens a block on all of its DataNodes at once, and returns when each is
@@ -44,19 +49,21 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 	}
 	w.offset, w.acknowledged = s.Length, s.Length
 	w.patience = patience{since: time.Now(), legs: make(map[*leg]wait, len(nodes))}
+	head := newHead(w, s)
 	failed := ask(ctx, c, block, func(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock {
 		return operation(c, block, i, s)
-	}, func(i int, conn net.Conn, r *bufio.Reader) {
+	}, head.bytes(), func(i int, conn net.Conn, r *bufio.Reader) {
 		w.legs[i] = newLeg(w, nodes[i], conn, r)
 	})
 	if len(failed) > 0 {
 		for _, l := range w.legs {
 			if l != nil {
-				_ = l.conn.Close() // nothing was written
+				_ = l.conn.Close() // nothing was acknowledged
 			}
 		}
 		return nil, failed
 	}
+	head.sent(w)
 	for _, l := range w.legs {
 		w.gone.Go(l.send)
 		w.gone.Go(l.receive)
@@ -66,10 +73,11 @@ func Connect(ctx context.Context, c Config, block *wire.LocatedBlock, s Setup) (
 }
 
 // ask asks every DataNode of a block for an operation, all at once, hands over the
-// connections to those that accept it, and returns those that don't.
+// connections to those that accept it, and returns those that don't. behind is sent
+// with the operation.
 func ask(
 	ctx context.Context, c Config, block *wire.LocatedBlock,
-	operation func(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock,
+	operation func(c Config, block *wire.LocatedBlock, i int) *wire.OpWriteBlock, behind []byte,
 	accepted func(i int, conn net.Conn, r *bufio.Reader),
 ) (failed []*NodeError) {
 	nodes := block.GetLocations()
@@ -77,7 +85,7 @@ func ask(
 	var all sync.WaitGroup
 	for i, node := range nodes {
 		all.Go(func() {
-			conn, r, err := open(ctx, c, Address(node, c.UseHostname), operation(c, block, i))
+			conn, r, err := open(ctx, c, Address(node, c.UseHostname), operation(c, block, i), behind)
 			if err != nil {
 				refused[i] = &NodeError{Node: node, Err: err}
 				return
@@ -95,25 +103,25 @@ func ask(
 }
 
 // open connects to one DataNode and waits until it has accepted the operation.
-func open(ctx context.Context, c Config, address string, op *wire.OpWriteBlock) (net.Conn, *bufio.Reader, error) {
+func open(ctx context.Context, c Config, address string, op *wire.OpWriteBlock, behind []byte) (net.Conn, *bufio.Reader, error) {
 	conn, err := dial(ctx, c.Dial, address, c.ConnectTimeout)
 	if err != nil {
 		return nil, nil, err
 	}
 	r := bufio.NewReaderSize(conn, maxAck)
-	if err := accept(ctx, c, conn, r, op); err != nil {
+	if err := accept(ctx, c, conn, r, op, behind); err != nil {
 		_ = conn.Close() // the first error tells more
 		return nil, nil, err
 	}
 	return conn, r, nil
 }
 
-func accept(ctx context.Context, c Config, conn net.Conn, r *bufio.Reader, op *wire.OpWriteBlock) error {
+func accept(ctx context.Context, c Config, conn net.Conn, r *bufio.Reader, op *wire.OpWriteBlock, behind []byte) error {
 	if err := conn.SetDeadline(time.Now().Add(c.ConnectTimeout)); err != nil {
 		return err
 	}
 	stop := interrupt(ctx, conn)
-	_, err := request(conn, r, opWriteBlock, op)
+	_, err := request(conn, r, opWriteBlock, op, behind)
 	if !stop() {
 		return context.Cause(ctx)
 	}

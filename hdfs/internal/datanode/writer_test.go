@@ -177,6 +177,12 @@ func TestOneBadDataNodeEndsTheWriter(t *testing.T) {
 		_ = conn.(*net.TCPConn).SetLinger(0)
 		return false
 	}
+	// With packets unread, to close would be a reset.
+	end := func(conn net.Conn, _ received) bool {
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+		return false
+	}
 	for name, c := range map[string]struct {
 		bad  action
 		want error
@@ -193,9 +199,12 @@ func TestOneBadDataNodeEndsTheWriter(t *testing.T) {
 			_, err := conn.Write([]byte{3, 0xff, 0xff, 0xff})
 			return err == nil
 		}, errMalformedAck},
-		"end":            {func(net.Conn, received) bool { return false }, io.EOF},
-		"end in the ack": {func(conn net.Conn, _ received) bool { _, _ = conn.Write([]byte{9, 1}); return false }, io.ErrUnexpectedEOF},
-		"reset":          {reset, nil},
+		"end": {end, io.EOF},
+		"end in the ack": {func(conn net.Conn, p received) bool {
+			_, _ = conn.Write([]byte{9, 1})
+			return end(conn, p)
+		}, io.ErrUnexpectedEOF},
+		"reset": {reset, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const good, n = 5, 20
