@@ -211,7 +211,7 @@ func (l *Log) holder(building *pending, base talos.Offset) *pending {
 
 func (l *Log) checkpointIfDue(p *pending) {
 	w := l.active.writer
-	if !w.CheckpointDue() {
+	if !w.CheckpointDue(l.traits.CheckpointAppends) {
 		return
 	}
 	c := &pending{base: p.next, next: p.next, time: p.time}

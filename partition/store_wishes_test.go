@@ -130,6 +130,18 @@ func TestAppendsOfASegmentKeepTheStoresInterval(t *testing.T) {
 	})
 }
 
+func TestASegmentHasACheckpointAfterTheAppendsThatTheStoreNames(t *testing.T) {
+	r := newRig(t)
+	store := &wishful{Store: r.store, traits: storage.Traits{CheckpointAppends: 4, OrderedTail: true}}
+	r.store = store
+	l := r.open("a")
+	for range 12 {
+		r.append(l, plain(strings.Repeat("x", 10_000)))
+	}
+	require.NoError(t, l.Close(t.Context()))
+	require.Len(t, store.appends, 12+3+1, "twelve of records, three checkpoints, a footer")
+}
+
 // hurried is a store whose commit interval is over in no time.
 type hurried struct{ storage.Store }
 

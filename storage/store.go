@@ -130,6 +130,10 @@ type Traits struct {
 	// SegmentBytes is the length beyond which a segment can't grow; it must be
 	// sealed some way before. 0 means that there is no such length.
 	SegmentBytes int64
+	// CheckpointAppends is after how many appends a segment should have a checkpoint,
+	// however few bytes they have, for each costs whoever reads it as much. 0: only
+	// bytes count.
+	CheckpointAppends int
 	// Chunk says that the bytes of an append are stored in whole only with the chunk
 	// that they lie in, of so many bytes: one that is cut short by a crash of the
 	// whole store may take those with it that were in its first chunk before. So an

@@ -38,7 +38,7 @@ func (s *Store) Open(ctx context.Context, id storage.ID) (storage.Reader, error)
 
 // whole returns the run of a segment from which nothing is missing.
 func (s *Store) whole(ctx context.Context, id storage.ID) (run, error) {
-	r, err := s.load(ctx, id)
+	r, err := s.resume(ctx, id)
 	switch {
 	case err != nil:
 		return run{}, err

@@ -25,7 +25,11 @@ func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error
 	if err := check(ctx, "recover", id); err != nil {
 		return storage.Info{}, err
 	}
-	e, _, err := s.find(ctx, id)
+	var e entry
+	var err error
+	if !s.listed.has(id) {
+		e, _, err = s.find(ctx, id)
+	}
 	if err == nil && !e.sealed {
 		e, err = s.recover(ctx, id)
 	}
@@ -44,6 +48,7 @@ func (s *Store) recover(ctx context.Context, id storage.ID) (entry, error) {
 	if err := s.enterSealed(ctx, id, r.next(), r.size()); err != nil {
 		return entry{}, err
 	}
+	s.listed.put(id, r)
 	s.log.Debug("segment recovered", "segment", id.String(), "chunks", r.next(), "bytes", r.size())
 	return entry{name: id.Name, sealed: true, chunks: r.next(), bytes: r.size()}, nil
 }
@@ -51,8 +56,10 @@ func (s *Store) recover(ctx context.Context, id storage.ID) (entry, error) {
 // seal puts the seal at the first number that is missing, unless there is one.
 func (s *Store) seal(ctx context.Context, id storage.ID) (run, error) {
 	overtaken := 0
+	load := s.resume
 	for range recoverRounds {
-		r, err := s.load(ctx, id)
+		r, err := load(ctx, id)
+		load = s.load
 		switch {
 		case err != nil:
 			return run{}, err

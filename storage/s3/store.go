@@ -23,6 +23,9 @@ const (
 	idleClose = 30 * time.Minute
 	// listParallel bounds the unsealed segments that one List looks at together.
 	listParallel = 8
+	// checkpointAppends bounds the requests that loading a segment's end takes, and the
+	// chain of its checkpoints, of which maxChunks has 40.
+	checkpointAppends = 256
 )
 
 // Store keeps segments below a prefix of a bucket. All methods may be called
@@ -32,6 +35,8 @@ type Store struct {
 	log     *slog.Logger
 	bucket  *bucket
 	metrics *metrics
+	// listed are runs on their way from one call to the next.
+	listed handOver
 }
 
 // Open connects to the bucket that u names:
@@ -83,7 +88,7 @@ func (s *Store) Close() error {
 // Traits implements storage.Store. What is not acknowledged is there as a whole
 // append, or not at all.
 func (s *Store) Traits() storage.Traits {
-	return storage.Traits{IdleClose: idleClose, CommitInterval: s.commitInterval, OrderedTail: true}
+	return storage.Traits{IdleClose: idleClose, CommitInterval: s.commitInterval, CheckpointAppends: checkpointAppends, OrderedTail: true}
 }
 
 func (s *Store) bucketName() string { return s.bucket.name }
@@ -144,9 +149,13 @@ func (s *Store) lookAt(ctx context.Context, folder string, names []string) ([]st
 	group.SetLimit(listParallel)
 	for i, name := range names {
 		group.Go(func() (err error) {
-			runs[i], err = s.load(ctx, storage.ID{Folder: folder, Name: name})
+			id := storage.ID{Folder: folder, Name: name}
+			runs[i], err = s.load(ctx, id)
 			if errors.Is(err, talos.CorruptSegment) {
 				return nil // whoever wants to use it is told
+			}
+			if err == nil && runs[i].exists() {
+				s.listed.put(id, runs[i])
 			}
 			return err
 		})
@@ -181,6 +190,24 @@ func (s *Store) load(ctx context.Context, id storage.ID) (run, error) {
 		}
 		last = r.next()
 	}
+}
+
+// resume is load, which begins where the call before it in a takeover has ended.
+func (s *Store) resume(ctx context.Context, id storage.ID) (run, error) {
+	r := s.listed.take(id)
+	if r.sealed {
+		return r, nil
+	}
+	if r.exists() {
+		objects, err := s.objects(ctx, id, r.next()-1)
+		if err != nil {
+			return run{}, err
+		}
+		if r = r.extend(objects); !r.broken() {
+			return r, nil
+		}
+	}
+	return s.load(ctx, id)
 }
 
 // objects lists a segment's objects with numbers above after.

@@ -229,7 +229,7 @@ func large(t *testing.T) *owner {
 	for o.w.Size() < 24<<20 {
 		o.data([]string{value})
 		o.ack(0)
-		if o.w.CheckpointDue() {
+		if o.w.CheckpointDue(0) {
 			o.checkpoint()
 		}
 	}

@@ -13,6 +13,10 @@ import (
 // that, plus what is in flight, never has to be read to take a segment over.
 const CheckpointBytes = 4 << 20
 
+// checkpointShare is how many times as large as a checkpoint is what lies between two
+// that were not due for their distance in bytes.
+const checkpointShare = 8
+
 // Writer is the state of one segment while it is written. It does no I/O:
 // whoever owns it appends each frame that it returns to the segment, in order
 // and completely. A frame may have a padding frame behind it, which goes with it.
@@ -34,9 +38,10 @@ type Writer struct {
 	// pending are those behind it.
 	named   int64
 	pending []span
-	// last is the newest checkpoint written, or the header frame, and indexed how
-	// many entries the index had then.
+	// last is the newest checkpoint written, or the header frame, behind which there are
+	// so many frames, and indexed how many entries the index had then.
 	last    span
+	frames  int
 	indexed int
 }
 
@@ -98,12 +103,19 @@ func (w *Writer) Data(buf []byte, m Meta) []byte {
 	}
 	w.summary.LastTime = m.Time
 	w.summary.Frames++
+	w.frames++
 	w.summary.Bytes += int64(len(buf) - headerBytes)
 	return w.finish(buf, TypeData, m)
 }
 
-// CheckpointDue tells whether the next frame should be a checkpoint.
-func (w *Writer) CheckpointDue() bool { return w.size-w.last.end >= CheckpointBytes }
+// CheckpointDue tells whether the next frame should be a checkpoint: after so many
+// frames at the latest, unless frames is 0, but never while checkpoints would be
+// much of what is written.
+func (w *Writer) CheckpointDue(frames int) bool {
+	since := w.size - w.last.end
+	enough := frames > 0 && w.frames >= frames && since >= checkpointShare*(w.last.end-w.last.pos)
+	return enough || since >= CheckpointBytes
+}
 
 // Checkpoint returns a checkpoint frame. Producers is the state as of m.Next;
 // m.Base does not count.
@@ -111,7 +123,7 @@ func (w *Writer) Checkpoint(m Meta, producers []Producer) []byte {
 	p := Checkpoint{Producers: producers, Index: w.index[w.indexed:], Previous: w.last.pos}
 	frame := w.sections(appendCheckpoint(w.room(producers, p.Index), p), TypeCheckpoint, m, producers)
 	w.last = span{pos: w.size - int64(len(frame)), end: w.size}
-	w.indexed = len(w.index)
+	w.indexed, w.frames = len(w.index), 0
 	w.pending = append(w.pending, w.last)
 	return frame
 }

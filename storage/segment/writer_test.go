@@ -137,13 +137,34 @@ func TestCheckpointDue(t *testing.T) {
 	chunk := strings.Repeat("x", 1<<20)
 	for range 2 {
 		for range 4 {
-			require.False(t, o.w.CheckpointDue())
+			require.False(t, o.w.CheckpointDue(0))
 			o.data([]string{chunk})
 		}
-		require.True(t, o.w.CheckpointDue())
+		require.True(t, o.w.CheckpointDue(0))
 		o.checkpoint()
-		require.False(t, o.w.CheckpointDue())
+		require.False(t, o.w.CheckpointDue(0))
 	}
+}
+
+// Where each frame costs a read of its own, they are counted, unless checkpoints
+// would be much of the segment.
+func TestCheckpointDueForManyFrames(t *testing.T) {
+	const frames = 10
+	o := newOwner(t, testHeader(wideOpen))
+	o.data([]string{strings.Repeat("more than eight heads ", 1000)})
+	for n := 1; n < frames; n++ {
+		require.False(t, o.w.CheckpointDue(frames))
+		o.data([]string{"x"})
+	}
+	require.True(t, o.w.CheckpointDue(frames))
+	require.False(t, o.w.CheckpointDue(0))
+	o.checkpoint()
+	for range frames {
+		o.data([]string{""})
+	}
+	require.False(t, o.w.CheckpointDue(frames), "they have few bytes")
+	o.data([]string{strings.Repeat("much ", 10_000)})
+	require.True(t, o.w.CheckpointDue(frames))
 }
 
 // Readers use an index while the writer goes on; the race detector watches.
