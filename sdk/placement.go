@@ -128,7 +128,8 @@ type Pin struct {
 
 // PinPartitions says where partitions should be. They move soon, and stay there
 // until they are unpinned, or the node can't have them. It does not wait.
-// UnknownTopic, UnknownPartition, and UnknownNode for a node that is not there.
+// UnknownTopic, UnknownPartition, UnknownNode for a node that is not there, and
+// UnschedulableNode for one that drains, is away for a restart, or can't do its work.
 func (c *Client) PinPartitions(ctx context.Context, pins ...Pin) error {
 	request := &talosv1.PinPartitionsRequest{}
 	for _, p := range pins {

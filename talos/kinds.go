@@ -20,6 +20,7 @@ const (
 	UnknownTopic       Kind = "UnknownTopic"
 	UnknownPartition   Kind = "UnknownPartition"
 	UnknownNode        Kind = "UnknownNode"
+	UnschedulableNode  Kind = "UnschedulableNode"
 	TopicExists        Kind = "TopicExists"
 	InvalidGroupName   Kind = "InvalidGroupName"
 	UnknownGroup       Kind = "UnknownGroup"
@@ -99,6 +100,10 @@ var kinds = map[Kind]Class{
 	UnknownNode: {
 		codes.NotFound, false, "there is no such node in the cluster",
 		"`talos node list` shows those that are there, by their ids",
+	},
+	UnschedulableNode: {
+		codes.FailedPrecondition, false, "the node takes no partitions now",
+		"`talos node uncordon` takes a drain back, `talos node list` shows what else it is; or choose another node",
 	},
 	TopicExists: {
 		codes.AlreadyExists, false, "a topic of this name exists already",

@@ -183,8 +183,10 @@ func (s *clusterService) PinPartitions(ctx context.Context, request *talosv1.Pin
 				Kind: talos.UnknownPartition, Op: op, Detail: fmt.Sprintf("%s/%d", topic.Name, pin.GetPartition()),
 			}
 		}
-		if _, there := meta.View().Member(pin.GetNode()); pin.GetNode() != "" && !there {
-			return nil, unknownNode(op, pin.GetNode())
+		if pin.GetNode() != "" {
+			if err := mayTake(meta.View(), op, pin.GetNode()); err != nil {
+				return nil, err
+			}
 		}
 		byTopic[topic.ID] = append(byTopic[topic.ID], pin)
 	}

@@ -165,6 +165,39 @@ func TestAnOperatorPinsAPartition(t *testing.T) {
 	require.Empty(t, o.placement("logs")[moves].GetPin())
 }
 
+// A pin to a node that gets nothing would be passed over, for as long as that lasts.
+func TestAPinToANodeThatTakesNothingIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		a, b := c.start(t, "a"), c.start(t, "b")
+		o := a.operator(t)
+		a.createTopic(t, "logs", 2)
+		refused := func(says string) {
+			t.Helper()
+			synctest.Wait()
+			e := detail(t, o.pin("logs", 0, "b"))
+			require.Equal(t, string(talos.UnschedulableNode), e.GetKind())
+			require.Contains(t, e.GetMessage(), says)
+			require.Zero(t, o.survey().GetPinned())
+		}
+		require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_DRAIN, 0))
+		refused("b drains")
+		require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_UNSPECIFIED, 0))
+		require.NoError(t, b.meta.SetUnfit(t.Context(), "no store"))
+		refused("b can't do its work: no store")
+		require.NoError(t, b.meta.SetUnfit(t.Context(), ""))
+		synctest.Wait()
+		require.NoError(t, o.pin("logs", 0, "b"))
+		require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_DRAIN, 0))
+		require.NoError(t, o.pin("logs", 0, ""), "a pin can always be taken back")
+		require.NoError(t, o.mark("b", talosv1.NodeMark_NODE_MARK_RESTART, time.Hour))
+		require.NoError(t, o.pin("logs", 0, "b"), "it is still there")
+		require.NoError(t, o.pin("logs", 0, ""))
+		require.NoError(t, b.stop())
+		refused("b is away for a restart")
+	})
+}
+
 func TestAnAnnouncedRestartMovesNothing(t *testing.T) {
 	c := newCluster()
 	a, b := c.start(t, "a"), c.start(t, "b")

@@ -42,7 +42,8 @@ type ClusterClient interface {
 	PlanMoves(ctx context.Context, in *PlanMovesRequest, opts ...grpc.CallOption) (*PlanMovesResponse, error)
 	// PinPartitions says where partitions should be. They move soon, a few at a time,
 	// and stay there until they are unpinned, or the node can't have them. The same
-	// call again changes nothing. UnknownNode if a node is not registered.
+	// call again changes nothing. UnknownNode if a node is not registered,
+	// UnschedulableNode if it drains, is away for a restart, or says that it is unfit.
 	PinPartitions(ctx context.Context, in *PinPartitionsRequest, opts ...grpc.CallOption) (*PinPartitionsResponse, error)
 	// MarkNode says that a node should leave, or that it should not. The same call
 	// again changes nothing but the end of a restart. UnknownNode if there is no such
@@ -124,7 +125,8 @@ type ClusterServer interface {
 	PlanMoves(context.Context, *PlanMovesRequest) (*PlanMovesResponse, error)
 	// PinPartitions says where partitions should be. They move soon, a few at a time,
 	// and stay there until they are unpinned, or the node can't have them. The same
-	// call again changes nothing. UnknownNode if a node is not registered.
+	// call again changes nothing. UnknownNode if a node is not registered,
+	// UnschedulableNode if it drains, is away for a restart, or says that it is unfit.
 	PinPartitions(context.Context, *PinPartitionsRequest) (*PinPartitionsResponse, error)
 	// MarkNode says that a node should leave, or that it should not. The same call
 	// again changes nothing but the end of a restart. UnknownNode if there is no such

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/talos-log/talos/sdk"
@@ -24,6 +26,7 @@ const (
 
 // placements is what an SDK client can do for a carrier.
 type placements interface {
+	Cluster(ctx context.Context) (sdk.ClusterStatus, error)
 	Placement(ctx context.Context, topics ...talos.TopicName) ([]sdk.TopicPlacement, error)
 	PinPartitions(ctx context.Context, pins ...sdk.Pin) error
 }
@@ -42,8 +45,9 @@ type carrier struct {
 	// done is called for each partition that is where it should be; moved tells that
 	// it had to move.
 	done func(m sdk.PlannedMove, moved bool) error
-	// carried counts them.
-	carried int
+	// carried are those; asked tells that the cluster was asked for moves.
+	carried map[partitionName]bool
+	asked   bool
 	// pinned are the pins to take back; an operator's own stay.
 	pinned []sdk.Pin
 	own    map[partitionName]bool
@@ -54,11 +58,23 @@ type partitionName struct {
 	partition int32
 }
 
-// carry moves all. It returns ctx's error if that ends first.
+func nameOf(m sdk.PlannedMove) partitionName { return partitionName{m.Topic, m.Partition} }
+
+// carry moves all. It returns ctx's error if that ends first. Nothing has been changed
+// when it finds a move that can't be made before it begins.
 func (c *carrier) carry(ctx context.Context, moves []sdk.PlannedMove) error {
-	todo, err := c.missing(ctx, moves)
+	todo, there, err := c.missing(ctx, moves)
 	if err != nil {
 		return err
+	}
+	_, err = within(ctx, c.s, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.takers(ctx, moves) })
+	if err != nil {
+		return err
+	}
+	for _, m := range there {
+		if err := c.arrive(m, false); err != nil {
+			return err
+		}
 	}
 	for _, lot := range lots(todo) {
 		err := c.some(ctx, lot)
@@ -70,44 +86,40 @@ func (c *carrier) carry(ctx context.Context, moves []sdk.PlannedMove) error {
 	return nil
 }
 
-// missing returns the moves that are not done already. Nothing has been changed
-// when it finds one that can't be.
-func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) ([]errand, error) {
+// missing returns the moves that are not done already, and those that are.
+func (c *carrier) missing(ctx context.Context, moves []sdk.PlannedMove) (todo []errand, there []sdk.PlannedMove, err error) {
 	c.own = make(map[partitionName]bool)
-	var todo []errand
 	known := make(map[talos.TopicName]sdk.TopicPlacement)
 	for _, m := range moves {
 		topic, ok := known[m.Topic]
 		if !ok {
 			found, err := within(ctx, c.s, func(ctx context.Context) ([]sdk.TopicPlacement, error) { return c.client.Placement(ctx, m.Topic) })
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			topic = found[0]
 			known[m.Topic] = topic
 		}
 		if m.Partition < 0 || m.Partition >= topic.Topic.Partitions {
-			return nil, &talos.Error{Kind: talos.UnknownPartition, Op: "cli.carry", Subject: fmt.Sprintf("%s/%d", m.Topic, m.Partition)}
+			return nil, nil, &talos.Error{Kind: talos.UnknownPartition, Op: "cli.carry", Subject: fmt.Sprintf("%s/%d", m.Topic, m.Partition)}
 		}
 		p := topic.Partitions[m.Partition]
 		if !c.keep && p.Pin != "" && p.Pin != m.To {
-			return nil, pinnedElsewhere(m, p.Pin)
+			return nil, nil, pinnedElsewhere(m, p.Pin)
 		}
 		if p.Pin == m.To {
-			c.own[partitionName{m.Topic, m.Partition}] = true
+			c.own[nameOf(m)] = true
 		}
 		switch {
 		case !arrived(p, m.To):
 		case c.keep && p.Pin != m.To:
 		default:
-			if err := c.arrive(m, false); err != nil {
-				return nil, err
-			}
+			there = append(there, m)
 			continue
 		}
 		todo = append(todo, errand{m, cmp.Or(p.Next, p.Owner)})
 	}
-	return todo, nil
+	return todo, there, nil
 }
 
 // pinnedElsewhere refuses a move that an operator's pin would take back.
@@ -124,8 +136,29 @@ func pinnedElsewhere(m sdk.PlannedMove, pin string) error {
 func arrived(p sdk.PartitionPlacement, to string) bool { return p.Owner == to && p.Next == "" }
 
 func (c *carrier) arrive(m sdk.PlannedMove, moved bool) error {
-	c.carried++
+	if c.carried == nil {
+		c.carried = make(map[partitionName]bool)
+	}
+	c.carried[nameOf(m)] = true
 	return c.done(m, moved)
+}
+
+// maxUndone bounds the partitions that undone names.
+const maxUndone = 5
+
+// undone names those of the moves whose partitions are not where they should be.
+func (c *carrier) undone(moves []sdk.PlannedMove) string {
+	var names []string
+	for _, m := range moves {
+		if !c.carried[nameOf(m)] {
+			names = append(names, moveName(m))
+		}
+	}
+	words := strings.Join(names[:min(len(names), maxUndone)], ", ")
+	if more := len(names) - maxUndone; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
+	}
+	return words
 }
 
 // some moves a few.
@@ -134,7 +167,7 @@ func (c *carrier) some(ctx context.Context, moves []errand) error {
 	var topics []talos.TopicName
 	for _, m := range moves {
 		pins = append(pins, sdk.Pin{Topic: m.Topic, Partition: m.Partition, Node: m.To})
-		waiting[partitionName{m.Topic, m.Partition}] = m.PlannedMove
+		waiting[nameOf(m.PlannedMove)] = m.PlannedMove
 		if !slices.Contains(topics, m.Topic) {
 			topics = append(topics, m.Topic)
 		}
@@ -149,6 +182,7 @@ func (c *carrier) some(ctx context.Context, moves []errand) error {
 	}); err != nil {
 		return err
 	}
+	c.asked = true
 	changed := time.Now()
 	return c.s.watched(ctx, func(ctx context.Context) (bool, error) {
 		found, err := c.client.Placement(ctx, topics...)
@@ -162,10 +196,14 @@ func (c *carrier) some(ctx context.Context, moves []errand) error {
 		if len(waiting) < before {
 			changed = time.Now()
 		}
-		if len(waiting) > 0 && time.Since(changed) > carryStall {
-			return false, stalled(waiting)
+		if len(waiting) == 0 {
+			return true, nil
 		}
-		return len(waiting) == 0, nil
+		left := inOrder(waiting)
+		if time.Since(changed) > carryStall {
+			return false, stalled(left[0])
+		}
+		return false, c.takers(ctx, left)
 	})
 }
 
@@ -187,17 +225,19 @@ func (c *carrier) takeArrived(found []sdk.TopicPlacement, waiting map[partitionN
 	return nil
 }
 
-func stalled(waiting map[partitionName]sdk.PlannedMove) error {
-	for name, m := range waiting {
-		return &hintedError{
-			error: &talos.Error{
-				Kind: talos.InvalidRequest, Op: "cli.carry", Subject: fmt.Sprintf("%s/%d", name.topic, name.partition),
-				Detail: fmt.Sprintf("it does not move to %s", m.To),
-			},
-			hint: "that node may be away, draining, or unable to do its work: see `talos cluster status`",
-		}
+func inOrder(waiting map[partitionName]sdk.PlannedMove) []sdk.PlannedMove {
+	moves := slices.Collect(maps.Values(waiting))
+	sortMoves(moves)
+	return moves
+}
+
+func stalled(m sdk.PlannedMove) error {
+	return &hintedError{
+		error: &talos.Error{
+			Kind: talos.InvalidRequest, Op: "cli.carry", Subject: moveName(m), Detail: fmt.Sprintf("it does not move to %s", m.To),
+		},
+		hint: "`talos cluster status` shows what keeps it, and who plans; the scheduler's log says more",
 	}
-	return nil
 }
 
 // release takes the pins back.

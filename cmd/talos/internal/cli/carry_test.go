@@ -24,12 +24,18 @@ type pinned struct {
 	pinnedTo func()
 	// It does not answer from one time to the other.
 	away, back time.Time
+	// nodes are those that there are; c drains from a time on, unless that is zero.
+	nodes  []sdk.NodeStatus
+	drains time.Time
 }
 
 func newPinned(partitions int32) *pinned {
 	p := &pinned{
 		topic: sdk.TopicPlacement{Topic: talos.Topic{Name: "logs", Partitions: partitions}},
 		began: make(map[int32]time.Time), moving: time.Second,
+	}
+	for _, id := range []string{"a", "b", "c", "nowhere"} {
+		p.nodes = append(p.nodes, sdk.NodeStatus{ID: id, Registered: true})
 	}
 	for n := range partitions {
 		p.topic.Partitions = append(p.topic.Partitions, sdk.PartitionPlacement{Partition: n, Owner: "a"})
@@ -38,14 +44,19 @@ func newPinned(partitions int32) *pinned {
 }
 
 func (p *pinned) Placement(_ context.Context, topics ...talos.TopicName) ([]sdk.TopicPlacement, error) {
-	if now := time.Now(); now.After(p.away) && now.Before(p.back) {
+	now := time.Now()
+	if !p.drains.IsZero() && now.After(p.drains) {
+		p.node("c").Mark = sdk.MarkDrain
+	}
+	if now.After(p.away) && now.Before(p.back) {
 		return nil, &talos.Error{Kind: talos.Unavailable}
 	}
 	if topics[0] != "logs" {
 		return nil, &talos.Error{Kind: talos.UnknownTopic, Subject: string(topics[0])}
 	}
 	for n, began := range p.began {
-		if at := &p.topic.Partitions[n]; time.Since(began) >= p.moving && at.Pin != "nowhere" {
+		at := &p.topic.Partitions[n]
+		if time.Since(began) >= p.moving && at.Pin != "nowhere" && p.node(at.Pin).Mark != sdk.MarkDrain {
 			at.Owner = at.Pin
 			delete(p.began, n)
 		}
@@ -53,6 +64,19 @@ func (p *pinned) Placement(_ context.Context, topics ...talos.TopicName) ([]sdk.
 	copied := p.topic
 	copied.Partitions = append([]sdk.PartitionPlacement(nil), p.topic.Partitions...)
 	return []sdk.TopicPlacement{copied}, nil
+}
+
+func (p *pinned) Cluster(context.Context) (sdk.ClusterStatus, error) {
+	return sdk.ClusterStatus{Nodes: append([]sdk.NodeStatus(nil), p.nodes...)}, nil
+}
+
+func (p *pinned) node(id string) *sdk.NodeStatus {
+	for i := range p.nodes {
+		if p.nodes[i].ID == id {
+			return &p.nodes[i]
+		}
+	}
+	return &sdk.NodeStatus{}
 }
 
 func (p *pinned) PinPartitions(ctx context.Context, pins ...sdk.Pin) error {
@@ -129,7 +153,7 @@ func TestCarrierMovesAndLeavesNoPins(t *testing.T) {
 		require.NoError(t, c.carry(t.Context(), movesTo("b", 1, 2, 3)))
 		require.Equal(t, "abbb", p.owners())
 		require.Equal(t, []string{"2 false", "1 true", "3 true"}, *told)
-		require.Equal(t, 3, c.carried)
+		require.Len(t, c.carried, 3)
 	})
 }
 
@@ -193,7 +217,7 @@ func TestCarrierKeepsExchangesTogether(t *testing.T) {
 		p.pinnedTo = func() { require.Equal(t, want, p.leads()) }
 		c, _ := carrierOf(p)
 		require.NoError(t, c.carry(t.Context(), moves))
-		require.Equal(t, 3*each, c.carried)
+		require.Len(t, c.carried, 3*each)
 		require.LessOrEqual(t, p.most, carriedAtOnce)
 	})
 }
@@ -241,7 +265,7 @@ func TestCarrierStopsInGoodOrder(t *testing.T) {
 		defer stop()
 		c, _ := carrierOf(p)
 		require.ErrorIs(t, c.carry(ctx, movesTo("b", all...)), context.DeadlineExceeded)
-		require.Equal(t, carriedAtOnce, c.carried)
+		require.Len(t, c.carried, carriedAtOnce)
 		require.Equal(t, strings.Repeat("b", carriedAtOnce)+strings.Repeat("a", 8), p.owners())
 
 		// And it can go on.
@@ -260,6 +284,72 @@ func TestCarrierGivesUpOnWhatDoesNotMove(t *testing.T) {
 		require.ErrorContains(t, err, "logs/1")
 		require.Equal(t, "ba", p.owners())
 	})
+}
+
+// What a plan says is not done in part if it can't be done as a whole.
+func TestCarrierBeginsNothingIfANodeTakesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		node sdk.NodeStatus
+		kind talos.Kind
+		says string
+	}{
+		"drains":  {sdk.NodeStatus{ID: "c", Registered: true, Mark: sdk.MarkDrain}, talos.UnschedulableNode, "which drains"},
+		"ends":    {sdk.NodeStatus{ID: "c", Registered: true, Mark: sdk.MarkDrain, Ending: true}, talos.UnschedulableNode, "which is ending"},
+		"unfit":   {sdk.NodeStatus{ID: "c", Registered: true, Unfit: "no store"}, talos.UnschedulableNode, "which can't do its work: no store"},
+		"away":    {sdk.NodeStatus{ID: "c", Mark: sdk.MarkRestart}, talos.UnschedulableNode, "which is away for a restart"},
+		"gone":    {sdk.NodeStatus{ID: "c", Owned: 1}, talos.UnknownNode, "it is to go to c"},
+		"unknown": {sdk.NodeStatus{}, talos.UnknownNode, "it is to go to c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPinned(3)
+				*p.node("c") = c.node
+				carrier, told := carrierOf(p)
+				begun := time.Now()
+				err := carrier.carry(t.Context(), append(movesTo("a", 2), append(movesTo("b", 0), movesTo("c", 1)...)...))
+				require.ErrorIs(t, err, c.kind)
+				require.ErrorContains(t, err, "logs/1")
+				require.ErrorContains(t, err, c.says)
+				require.Zero(t, time.Since(begun))
+				require.Zero(t, p.most)
+				require.Empty(t, *told)
+			})
+		})
+	}
+}
+
+// A node that begins to drain ends the waiting for it, with what was done before.
+func TestCarrierEndsWhenANodeBeginsToDrain(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPinned(4)
+			p.moving = time.Second
+			p.pinnedTo = func() {
+				p.drains = time.Now().Add(500 * time.Millisecond)
+				p.topic.Partitions[0].Owner = "b"
+			}
+			c, told := carrierOf(p)
+			c.keep = keep
+			begun, moves := time.Now(), append(movesTo("b", 0), movesTo("c", 1, 2)...)
+			err := c.carry(t.Context(), moves)
+			require.ErrorIs(t, err, talos.UnschedulableNode)
+			require.ErrorContains(t, err, "logs/1: ")
+			require.ErrorContains(t, err, "it is to go to c, which drains")
+			require.Contains(t, hint(err), "`talos node uncordon c`")
+			require.Equal(t, exitRefused, exitCode(err))
+			require.Less(t, time.Since(begun), 5*time.Second)
+			require.Equal(t, []string{"0 true"}, *told)
+			require.Equal(t, "logs/1, logs/2", c.undone(moves))
+			require.True(t, c.asked)
+			require.Equal(t, map[bool]string{false: "baaa", true: "b!a!a!a"}[keep], p.owners())
+		})
+	}
+}
+
+func TestUndoneNamesAFew(t *testing.T) {
+	c, _ := carrierOf(newPinned(0))
+	require.NoError(t, c.arrive(movesTo("b", 0)[0], true))
+	require.Equal(t, "logs/1, logs/2, logs/3, logs/4, logs/5 and 2 more", c.undone(movesTo("b", 0, 1, 2, 3, 4, 5, 6, 7)))
 }
 
 func TestCarrierChangesNothingIfThePlanIsWrong(t *testing.T) {
@@ -316,4 +406,12 @@ func TestReadMovesRefusesNodesThatAreNotThere(t *testing.T) {
 		require.ErrorIs(t, err, talos.UnknownNode)
 		require.ErrorContains(t, err, "line 2 of the plan: logs/7 is to go to "+node)
 	}
+}
+
+func TestReadMovesRefusesNodesThatTakeNothing(t *testing.T) {
+	nodes := []sdk.NodeStatus{{ID: "b", Registered: true}, {ID: "c", Registered: true, Mark: sdk.MarkDrain}}
+	_, err := readMoves(strings.NewReader(`{"topic":"logs","partition":0,"to":"b"}`+"\n"+`{"topic":"logs","partition":7,"to":"c"}`), nodes)
+	require.ErrorIs(t, err, talos.UnschedulableNode)
+	require.ErrorContains(t, err, "line 2 of the plan: logs/7 is to go to c, which drains")
+	require.Contains(t, hint(err), "`talos node uncordon c`")
 }

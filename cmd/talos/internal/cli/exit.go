@@ -34,7 +34,7 @@ func exitCodes() []string {
 		exitUsage:       "the command line can't be used: unknown command or flag, missing or wrong argument",
 		exitNotFound:    "there is no such topic, partition or node",
 		exitUnavailable: "the node, the store or etcd can't be reached or is too busy; trying again may help",
-		exitRefused:     "refused: data or a setting breaks a limit, the node does not let the client in, an offset is out of range, a name or folder is taken",
+		exitRefused:     "refused: data or a setting breaks a limit, the node does not let the client in, an offset is out of range, a name or folder is taken, a node takes no partitions",
 		exitDamaged:     "stored data is damaged",
 		exitAborted:     "ended at once by a second SIGINT or SIGTERM, in the middle of ending in good order",
 	}

@@ -198,6 +198,34 @@ func TestAPlanFileWithAnUnknownNodeMovesNothing(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
+// A plan that was made before a drain is refused before anything moves, and so is a
+// single move: neither waits for what will not happen.
+func TestWhatGoesToADrainingNodeIsRefused(t *testing.T) {
+	c := newConsole(t)
+	c.must("topic", "create", "logs", "--partitions", "6")
+	c.awaitOwners(map[string]int{"fake-0": 3, "fake-1": 3})
+	out, _ := c.must("rebalance", "plan", "--without", "fake-0", "-o", "json")
+	file := filepath.Join(t.TempDir(), "moves.json")
+	require.NoError(t, os.WriteFile(file, []byte(out), 0o600))
+	c.must("node", "drain", "fake-1")
+	before, _ := c.must("partition", "describe", "logs")
+	for _, args := range [][]string{
+		{"rebalance", "apply", "-f", file},
+		{"rebalance", "apply", "-f", file, "--pin"},
+		{"partition", "move", "logs", "--partition", "0", "--to", "fake-1"},
+	} {
+		_, _, err := c.run(args...)
+		require.ErrorIs(t, err, talos.UnschedulableNode, "%v", args)
+		require.ErrorContains(t, err, "to go to fake-1, which drains")
+		require.Equal(t, exitRefused, exitCode(err))
+		require.Contains(t, hint(err), "`talos node uncordon fake-1`")
+	}
+	after, _ := c.must("partition", "describe", "logs")
+	require.Equal(t, before, after)
+	c.must("node", "uncordon", "fake-1")
+	c.awaitOwners(map[string]int{"fake-0": 3, "fake-1": 3})
+}
+
 // A command that waits can be stopped; what it asked for goes on.
 func TestDrainIsStopped(t *testing.T) {
 	c := newConsole(t)

@@ -19,7 +19,8 @@ func newPartitionMove(s *settings) *cobra.Command {
 		Use:   "move TOPIC",
 		Short: "Move a partition to a node, and pin it there",
 		Long: `Move a partition to a node, and pin it there: it stays until it is unpinned, or
-while the node can't have it. With --unpin it may be anywhere again.`,
+while the node can't have it. With --unpin it may be anywhere again. A node that is
+not there, drains or can't do its work is refused.`,
 		Example: `  talos partition move logs --partition 3 --to node-2
   talos partition move logs --partition 3 --unpin`,
 		Args: exactArgs("a topic"),
@@ -53,6 +54,8 @@ while the node can't have it. With --unpin it may be anywhere again.`,
 					fmt.Sprintf("`talos partition move %s --partition %d --unpin` takes that back", args[0], partition))
 			case err == nil:
 				say(cmd, "%s is on %s, and stays there", name, to)
+			case c.asked:
+				say(cmd, "%s stays pinned to %s; `talos partition move %s --partition %d --unpin` takes that back", name, to, args[0], partition)
 			}
 			return err
 		})

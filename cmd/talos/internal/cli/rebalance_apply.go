@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/talos-log/talos/sdk"
@@ -42,7 +41,11 @@ plan, and waits until all are where they should be.
 The file has one JSON object per line, as ` + "`talos rebalance plan -o json`" + ` prints them;
 only topic, partition and to are needed. Lines may be changed or left out. A
 partition that is there already is passed over. Nothing moves if a line names a
-topic, a partition or a node that is not there.
+topic, a partition or a node that is not there, or a node that drains or can't do
+its work.
+
+A node that begins to drain meanwhile ends it: what moves to other nodes gets there,
+no others begin, and it says which partitions are not where they should be.
 
 It can be stopped at any time: partitions that are on their way get there, no
 others begin, and the same command goes on where this one ended. A layout that
@@ -92,16 +95,28 @@ func (a *applying) run(ctx context.Context, cmd *cobra.Command, client *sdk.Clie
 	switch {
 	case ctx.Err() != nil:
 		return stoppedError(fmt.Sprintf("stopped after %d of %s; those on their way get there, no others begin",
-			c.carried, count(len(plan.Moves), "partition")), "go on with `"+again+"`")
+			len(c.carried), count(len(plan.Moves), "partition")), "go on with `"+again+"`")
 	case err != nil:
-		say(cmd, "%d of %s done; go on with `%s`", c.carried, count(len(plan.Moves), "partition"), again)
+		a.tellUndone(cmd, &c, plan.Moves, again)
 		return err
 	case plan.More > 0:
-		say(cmd, "%s where they should be, %d more are not; go on with `%s`", isCount(c.carried), plan.More, again)
+		say(cmd, "%s where they should be, %d more are not; go on with `%s`", isCount(len(c.carried)), plan.More, again)
 	case len(plan.Moves) > 0:
-		say(cmd, "%s where they should be", isCount(c.carried))
+		say(cmd, "%s where they should be", isCount(len(c.carried)))
 	}
 	return nil
+}
+
+// tellUndone says what an error has left.
+func (a *applying) tellUndone(cmd *cobra.Command, c *carrier, moves []sdk.PlannedMove, again string) {
+	if !c.asked {
+		say(cmd, "nothing was moved")
+		return
+	}
+	say(cmd, "%d of %s done, not %s; go on with `%s`", len(c.carried), count(len(moves), "partition"), c.undone(moves), again)
+	if a.keep {
+		say(cmd, "what was asked for stays pinned: `talos partition describe TOPIC` shows the pins")
+	}
 }
 
 func (a *applying) plan(ctx context.Context, cmd *cobra.Command, client *sdk.Client) (sdk.MovePlan, error) {
@@ -134,7 +149,7 @@ func (a *applying) plan(ctx context.Context, cmd *cobra.Command, client *sdk.Cli
 // maxPlanLine bounds a line of a plan file, in bytes.
 const maxPlanLine = 64 << 10
 
-// readMoves reads a plan file. It refuses moves to nodes that are not there, before
+// readMoves reads a plan file. It refuses moves to nodes that get nothing, before
 // anything has moved.
 func readMoves(in io.Reader, nodes []sdk.NodeStatus) ([]sdk.PlannedMove, error) {
 	var moves []sdk.PlannedMove
@@ -155,16 +170,14 @@ func readMoves(in io.Reader, nodes []sdk.NodeStatus) ([]sdk.PlannedMove, error) 
 				hint:  `a line is like {"topic":"logs","partition":3,"to":"node-2"}: see ` + "`talos rebalance plan -o json`",
 			}
 		}
-		if !slices.ContainsFunc(nodes, func(n sdk.NodeStatus) bool { return n.ID == line.To && n.Registered }) {
-			return nil, &talos.Error{
-				Kind: talos.UnknownNode, Op: "cli.readMoves",
-				Detail: fmt.Sprintf("line %d of the plan: %s/%d is to go to %s", number, line.Topic, line.Partition, line.To),
-			}
-		}
-		moves = append(moves, sdk.PlannedMove{
+		move := sdk.PlannedMove{
 			Topic: talos.TopicName(line.Topic), Partition: line.Partition, From: line.From, To: line.To,
 			Reason: line.Reason, BytesPerSecond: line.BytesPerSecond,
-		})
+		}
+		if err := mayTake(nodes, move, fmt.Sprintf("line %d of the plan", number)); err != nil {
+			return nil, err
+		}
+		moves = append(moves, move)
 	}
 	return moves, scanner.Err()
 }
