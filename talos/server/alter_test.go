@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +89,62 @@ func TestAChangeWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int32(3), altered.GetTopic().GetPartitions())
 	require.False(t, c.loseAnswer.Load())
+}
+
+// slowManifests lets one look at a topic's manifests wait until it may go on.
+type slowManifests struct {
+	storage.Store
+	hold atomic.Pointer[string] // the topic's folder
+	held chan chan struct{}
+}
+
+func (s *slowManifests) List(ctx context.Context, folder string) (storage.Listing, error) {
+	if of := s.hold.Load(); of != nil && folder == *of && s.hold.CompareAndSwap(of, nil) {
+		goOn := make(chan struct{})
+		s.held <- goOn
+		<-goOn
+	}
+	return s.Store.List(ctx, folder)
+}
+
+// Two nodes alter a topic at once. The manifest of the one that is too late rests on
+// what the topic was before, and must not be the newest: neither if there is nothing
+// left for it to change, nor if its change is refused.
+func TestTheNewestManifestIsWhatTheTopicIsAfterALostRace(t *testing.T) {
+	for name, late := range map[string]*talosv1.AlterTopicRequest{
+		"nothing left to change": {Name: "logs", RetentionMs: proto.Int64(7_200_000)},
+		"refused":                {Name: "logs", Partitions: proto.Int32(2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster()
+			store := &slowManifests{Store: c.store, held: make(chan chan struct{})}
+			c.store = store
+			a, b := c.start(t, "a"), c.start(t, "b")
+			topic := a.createTopic(t, "logs", 1)
+			folder := idOf(t, topic).String()
+			store.hold.Store(&folder)
+			ended := make(chan error, 1)
+			go func() {
+				_, err := a.admin.AlterTopic(t.Context(), late)
+				ended <- err
+			}()
+			goOn := <-store.held
+			altered, err := b.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{
+				Name: "logs", Partitions: proto.Int32(4), RetentionMs: proto.Int64(7_200_000),
+			})
+			require.NoError(t, err)
+			close(goOn)
+			if err := <-ended; late.Partitions != nil {
+				require.Equal(t, "InvalidConfig", detail(t, err).GetKind())
+			} else {
+				require.NoError(t, err)
+			}
+			m, err := manifest.Latest(t.Context(), c.store, idOf(t, topic))
+			require.NoError(t, err)
+			require.Equal(t, altered.GetTopic().GetPartitions(), m.Topic.Partitions)
+			require.Equal(t, int64(7_200_000), m.Topic.Config.RetentionMillis)
+		})
+	}
 }
 
 func TestDeleteRecords(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/server/manifest"
 )
@@ -90,11 +89,12 @@ func (t *term) mayHave(op string, name talos.TopicName, moreTopics int, morePart
 }
 
 // alterTopic changes a topic, and returns what it is then. The manifest is written
-// first, as for a new topic: if the change comes to nothing, the store knows of
-// more than there is, which the next change puts right.
+// first, as for a new topic: if this node dies, the store knows of more than there
+// is.
 func (t *term) alterTopic(ctx context.Context, name talos.TopicName, change talos.TopicChange) (talos.Topic, error) {
 	var altered talos.Topic
 	err := t.change(ctx, func(ctx context.Context) error {
+		var written talos.TopicID // whose manifest
 		err := t.settle(ctx, func() (err error) {
 			altered, err = t.node.cfg.Meta.AlterTopic(ctx, name, func(now talos.Topic) (talos.Topic, error) {
 				next, err := change.Apply(now)
@@ -106,36 +106,27 @@ func (t *term) alterTopic(ctx context.Context, name talos.TopicName, change talo
 						return next, err
 					}
 				}
-				return next, t.rewriteManifest(ctx, next)
+				written = now.ID
+				return next, t.addManifest(ctx, next)
 			})
 			return err
 		})
 		if err != nil {
+			if written != (talos.TopicID{}) {
+				err = errors.Join(err, t.settleManifest(ctx, name, written))
+			}
 			return err
 		}
 		t.node.cfg.Logger.Info("topic altered", "topic", string(name), "id", altered.ID.String(), "partitions", altered.Partitions)
 		// Also if nothing changed: the call before may have ended half way. The
 		// partitions of other nodes follow by themselves.
-		return t.partitions.configure(ctx, altered)
+		return errors.Join(t.settleManifest(ctx, name, altered.ID), t.partitions.configure(ctx, altered))
 	})
 	if err != nil {
 		return talos.Topic{}, err
 	}
 	t.awaitPlaced(ctx, altered.ID)
 	return altered, nil
-}
-
-func (t *term) rewriteManifest(ctx context.Context, topic talos.Topic) error {
-	const op = "server.AlterTopic"
-	newest, err := manifest.Latest(ctx, t.node.cfg.Store, topic.ID)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return storeError(op, topic, err)
-	}
-	next := manifest.Manifest{Version: newest.Version + 1, Topic: topic, Created: time.Now()}
-	if err := manifest.Write(ctx, t.node.cfg.Store, next); err != nil {
-		return storeError(op, topic, err)
-	}
-	return nil
 }
 
 // deleteTopic ends a topic; its data is removed in the background.
