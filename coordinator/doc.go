@@ -35,7 +35,8 @@
 //
 // Each change names the revisions that it rests on, and is one transaction:
 //
-//	Register     nodes/ is absent, or of the same node id       ─► nodes/; a restart mark goes
+//	Register     nodes/ is absent, or of the same node id       ─► nodes/; its mark goes,
+//	                                                            but for an operator's drain
 //	CreateTopic  topics/, ids/, deleted/ absent, all of topics/
 //	             as the view has it (the limits count it)       ─► topics/, ids/
 //	AlterTopic   topics/ unchanged; for more partitions, all

@@ -34,6 +34,9 @@ type Leaving struct {
 // Until is when a restart must be over.
 func (l Leaving) Until() time.Time { return time.UnixMilli(l.UntilMillis) }
 
+// Over tells whether it is a restart whose time is up: it says nothing any more.
+func (l Leaving) Over(now time.Time) bool { return l.Kind == LeavingRestart && !now.Before(l.Until()) }
+
 func decodeLeaving(e Entry) (Leaving, error) {
 	return decode(e, func(l Leaving) error {
 		switch l.Kind {
@@ -112,19 +115,24 @@ func (m *Meta) Uncordon(ctx context.Context, node string) error {
 // LeaveNow marks this node as one that ends, unless an operator has marked it
 // already. The mark goes with the node's session.
 func (m *Meta) LeaveNow(ctx context.Context) error {
-	r := m.registered()
-	if r == nil {
-		return nil
-	}
-	key := leavingKey(m.node.ID)
-	value, err := encode(key, Leaving{Kind: LeavingDrain, SinceMillis: m.now().UnixMilli(), Ending: true})
-	if err != nil {
-		return err
-	}
-	revision, err := m.kv.Commit(ctx, []Cond{{Key: key}}, []Op{PutBound(key, value, r.session.ID())})
-	if err != nil || revision == 0 {
-		return err
-	}
-	m.awaitSeen(ctx, revision)
-	return nil
+	return m.race(func() (bool, error) {
+		r := m.registered()
+		if r == nil {
+			return true, nil
+		}
+		e, err := m.load(ctx, leavingKey(m.node.ID))
+		if err != nil {
+			return false, fmt.Errorf("coordinator.LeaveNow: %w", err)
+		}
+		if e.Revision != 0 {
+			if now, err := decodeLeaving(e); err != nil || !now.Ending && !now.Over(m.now()) {
+				return true, err
+			}
+		}
+		value, err := encode(e.Key, Leaving{Kind: LeavingDrain, SinceMillis: m.now().UnixMilli(), Ending: true})
+		if err != nil {
+			return false, err
+		}
+		return m.change(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{PutBound(e.Key, value, r.session.ID())})
+	})
 }

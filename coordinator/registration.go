@@ -103,8 +103,9 @@ func (m *Meta) tryRegister(ctx context.Context) error {
 	}
 	conds := []Cond{{Key: entries[0].Key, Revision: entries[0].Revision}}
 	ops := []Op{PutBound(entries[0].Key, value, r.session.ID())}
-	if mark, err := decodeLeaving(entries[1]); err == nil && mark.Kind == LeavingRestart {
-		// It is back.
+	if mark, err := decodeLeaving(entries[1]); err == nil && (mark.Kind == LeavingRestart || mark.Ending) {
+		// It is back. A mark of a run that was killed as it ended lasts as long as that
+		// run's session.
 		conds = append(conds, Cond{Key: entries[1].Key, Revision: entries[1].Revision})
 		ops = append(ops, Delete(entries[1].Key))
 	}

@@ -313,3 +313,20 @@ func TestSetUnfit_WhileTheNodeRegisters(t *testing.T) {
 		require.NoError(t, err, "the registration holds")
 	}
 }
+
+// The mark of a node that was killed as it ended says nothing of the node that is
+// started in its place, though the session that it is bound to lives on.
+func TestLeaving_TheNextRunIsNotEnding(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		first, second := open(), open()
+		killed := registered(t, first, "a")
+		require.NoError(t, killed.LeaveNow(t.Context()))
+		first.crash()
+		next := registered(t, second, "a")
+		require.Eventually(t, func() bool { return len(next.View().Marks()) == 0 }, patience, time.Millisecond)
+		require.NoError(t, next.LeaveNow(t.Context()))
+		mark, marked := next.View().Leaving("a")
+		require.True(t, marked)
+		require.True(t, mark.Ending)
+	})
+}

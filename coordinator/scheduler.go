@@ -196,14 +196,15 @@ func copyInto[K comparable, V any](to, from map[K]V) {
 	}
 }
 
-// clearMarks takes away the restart marks of nodes that did not come back, once
-// nothing is kept for them.
+// clearMarks takes away the restart marks whose time is up: of nodes that never went,
+// and of those that did not come back, once nothing is kept for them.
 func (m *Meta) clearMarks(ctx context.Context, s snapshot) error {
 	for id, mark := range s.leaving {
-		if _, here := s.nodes[id]; here || mark.Kind != LeavingRestart || s.now.Before(mark.Until()) {
+		if !mark.Over(s.now) {
 			continue
 		}
-		if owned, coming := m.view.Owned(id); owned > 0 || coming > 0 {
+		_, here := s.nodes[id]
+		if owned, coming := m.view.Owned(id); !here && (owned > 0 || coming > 0) {
 			continue
 		}
 		e, err := m.load(ctx, leavingKey(id))
@@ -213,7 +214,7 @@ func (m *Meta) clearMarks(ctx context.Context, s snapshot) error {
 		if now, err := decodeLeaving(e); err != nil || now != mark {
 			continue
 		}
-		m.logger.Warn("a node did not come back from its restart in time", "gone", id)
+		m.logger.Warn("a node did not restart within its time", "restarting", id, "away", !here)
 		if _, err := m.commit(ctx, []Cond{{Key: e.Key, Revision: e.Revision}}, []Op{Delete(e.Key)}); err != nil {
 			return err
 		}

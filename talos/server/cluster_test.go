@@ -306,6 +306,31 @@ func TestWhileANodeIsRestartedItsPartitionsWait(t *testing.T) {
 	})
 }
 
+// A node that was to restart, and did not within the time, is like any other one
+// again: nobody says for ever that it is about to, and when it ends, much later or at
+// that moment, it hands its partitions over.
+func TestARestartThatDidNotComeIsForgotten(t *testing.T) {
+	for name, after := range map[string]time.Duration{"at that moment": time.Minute, "much later": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster()
+				first, second := c.start(t, "n1"), c.start(t, "n2")
+				topic := second.createTopic(t, "logs", 4)
+				second.awaitShared(t, topic, "n1", "n2")
+				require.NoError(t, second.meta.Restart(t.Context(), "n1", time.Now().Add(time.Minute)))
+				<-time.After(after)
+				if after > time.Minute {
+					require.Equal(t, talosv1.NodeMark_NODE_MARK_UNSPECIFIED, second.operator(t).node("n1").GetMark())
+				}
+				require.NoError(t, first.stop())
+				first.registry.MustRegister(first.metrics.handedOver) // it was taken out at the end
+				require.InDelta(t, 2, first.value(t, "talos_server_handed_over_total"), 0)
+				require.True(t, second.shared(t, topic, "n2"))
+			})
+		})
+	}
+}
+
 // A node whose partitions nobody takes in time closes them in good order all the same.
 func TestANodeThatCannotHandOverInTimeClosesItsPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,12 +36,13 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 // alone tells whether nobody should take this node's partitions, and why not.
 func (t *term) alone() (why string, alone bool) {
 	own := t.node.cfg.NodeID
-	if mark, ok := t.view.Leaving(own); ok && mark.Kind == coordinator.LeavingRestart {
+	now := time.Now()
+	if mark, ok := t.view.Leaving(own); ok && mark.Kind == coordinator.LeavingRestart && !mark.Over(now) {
 		return "it is marked to be back until " + mark.Until().UTC().Format(time.RFC3339), true
 	}
 	for _, m := range t.view.Members() {
-		_, leaves := t.view.Leaving(m.ID)
-		if m.ID != own && m.Unfit == nil && !leaves {
+		mark, leaves := t.view.Leaving(m.ID)
+		if m.ID != own && m.Unfit == nil && (!leaves || mark.Over(now)) {
 			return "", false
 		}
 	}

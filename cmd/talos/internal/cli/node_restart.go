@@ -19,7 +19,8 @@ func newNodeRestart(s *settings) *cobra.Command {
 		Short: "Announce that a node goes away and comes back soon",
 		Long: `Announce that a node goes away and comes back soon: what it owns is kept for it,
 and nothing moves. While it is away its partitions take and give no records, and
-clients wait. What is not back in time goes to other nodes.
+clients wait. What is not back in time goes to other nodes, and a node that was not
+ended by then is like any other again.
 
 Then end the node, and start it again under the same id. That ends the mark.`,
 		Example: `  talos node restart node-2 --hold 1m`,
