@@ -83,7 +83,7 @@ func (m *Meta) loadAssignment(ctx context.Context, op string, topic talos.TopicI
 	if err != nil {
 		return Assignment{}, fmt.Errorf("%s %s: %w", op, topic, err)
 	}
-	if own, err := decodeMember(entries[1]); err != nil || !m.isCurrentRun(own.Run) {
+	if own, err := decodeMember(entries[1]); err != nil || !m.found(own.Run, entries[1].Revision) {
 		return Assignment{}, &talos.Error{
 			Kind: talos.NotOwner, Op: op, Subject: topic.String(), Detail: "the registration of this node is gone",
 		}
@@ -155,7 +155,7 @@ func (r *Record) put(ctx context.Context, op string, next talos.PartitionRecord,
 	return applied, nil
 }
 
-// notOwner names the owner, if it is known and another node.
+// notOwner names the owner as the view has it, if it is known, and the newest epoch.
 func (r *Record) notOwner(op string, v recordView, detail string) error {
 	notOwner := &talos.Error{Kind: talos.NotOwner, Op: op, Subject: r.id.String(), Detail: detail}
 	if owner := r.meta.view.Owner(r.id); owner.Member != nil {

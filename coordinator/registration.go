@@ -220,9 +220,17 @@ func (m *Meta) registered() *registration {
 	return m.registration
 }
 
-func (m *Meta) isCurrentRun(run string) bool {
-	r := m.registered()
-	return r != nil && r.run == run
+// found tells whether a run that stands in the node's key is this registration. What it
+// wrote last may be news to it, if the answer was lost.
+func (m *Meta) found(run string, revision int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.registration
+	if r == nil || r.revision == 0 || r.run != run {
+		return false
+	}
+	r.revision = max(r.revision, revision)
+	return true
 }
 
 // condition returns what holds while this node is registered, in this very
@@ -315,7 +323,7 @@ func (m *Meta) rewrite(ctx context.Context, r *registration, unchanged Cond, put
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r.revision != 0 {
-		r.revision = revision
+		r.revision = max(r.revision, revision)
 	}
 	return true, nil
 }

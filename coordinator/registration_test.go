@@ -330,3 +330,25 @@ func TestLeaving_TheNextRunIsNotEnding(t *testing.T) {
 		require.True(t, mark.Ending)
 	})
 }
+
+// What the node says of itself may have been heard though the answer was lost. Its
+// registration holds all the same, and what rests on it does, too.
+func TestSetUnfit_AnAnswerThatIsLostStopsNothing(t *testing.T) {
+	kv := &flaky{KV: mem.New()}
+	m := registered(t, kv, "a")
+	id := ownTopic(t, m, "logs", "a")
+	kv.failCommits(lostReply, 1)
+	require.ErrorIs(t, m.SetUnfit(t.Context(), "no store"), talos.MetaUnavailable)
+	sent := kv.commitsSent()
+	_, err := m.Record(id).Raise(t.Context())
+	require.NoError(t, err)
+	require.LessOrEqual(t, kv.commitsSent()-sent, 3)
+
+	kv.failCommits(lostReply, 1)
+	require.ErrorIs(t, m.SetUnfit(t.Context(), ""), talos.MetaUnavailable)
+	require.NoError(t, m.Assign(t.Context(), id.Topic, []string{"a", "a", "a", "a"}, map[int32]string{0: "b"}))
+	sent = kv.commitsSent()
+	require.NoError(t, m.Release(t.Context(), id.Topic, []int32{0}))
+	require.LessOrEqual(t, kv.commitsSent()-sent, 3)
+	require.Equal(t, "b", m.View().Owner(id).Owner)
+}
