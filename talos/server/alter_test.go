@@ -95,11 +95,12 @@ func TestAChangeWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
 type slowManifests struct {
 	storage.Store
 	hold atomic.Pointer[string] // the topic's folder
+	pass atomic.Int32           // looks that need not wait
 	held chan chan struct{}
 }
 
 func (s *slowManifests) List(ctx context.Context, folder string) (storage.Listing, error) {
-	if of := s.hold.Load(); of != nil && folder == *of && s.hold.CompareAndSwap(of, nil) {
+	if of := s.hold.Load(); of != nil && folder == *of && s.pass.Add(-1) < 0 && s.hold.CompareAndSwap(of, nil) {
 		goOn := make(chan struct{})
 		s.held <- goOn
 		<-goOn
@@ -145,6 +146,39 @@ func TestTheNewestManifestIsWhatTheTopicIsAfterALostRace(t *testing.T) {
 			require.Equal(t, int64(7_200_000), m.Topic.Config.RetentionMillis)
 		})
 	}
+}
+
+// A change that takes its time here, while another node's later one has been followed
+// already, does not take the partitions back to what it made of the topic.
+func TestPartitionsFollowTheNewestOfTwoChanges(t *testing.T) {
+	c := newCluster()
+	store := &slowManifests{Store: c.store, held: make(chan chan struct{})}
+	c.store = store
+	a := c.start(t, "a")
+	topic := a.createTopic(t, "logs", 1)
+	a.producer(t).produce(topic, 0, newBatch(t, "x"))
+	b := c.start(t, "b")
+	follows := func() talos.Durability {
+		p := a.term.Load().partitions
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.slots[talos.PartitionID{Topic: idOf(t, topic)}].config.Durability
+	}
+	alter := func(n *testNode, how talosv1.Durability) error {
+		_, err := n.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "logs", Durability: how.Enum()})
+		return err
+	}
+	folder := idOf(t, topic).String()
+	store.pass.Store(1) // it is told to the coordinator, and then looked at again
+	store.hold.Store(&folder)
+	ended := make(chan error, 1)
+	go func() { ended <- alter(a, talosv1.Durability_DURABILITY_FLUSH) }()
+	goOn := <-store.held
+	require.NoError(t, alter(b, talosv1.Durability_DURABILITY_SYNC))
+	require.Eventually(t, func() bool { return follows() == talos.Sync }, patience, time.Millisecond)
+	close(goOn)
+	require.NoError(t, <-ended)
+	require.Equal(t, talos.Sync, follows())
 }
 
 func TestDeleteRecords(t *testing.T) {

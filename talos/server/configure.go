@@ -3,47 +3,94 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/talos-log/talos/partition"
 	"github.com/talos-log/talos/talos"
-	"golang.org/x/sync/errgroup"
 )
 
-// configure makes the partitions of topics follow what those are now. It tries
-// all and returns the first error; what failed is tried again with the next call.
-// A log that has ended is none: it is opened as the topic is then.
-func (p *partitions) configure(ctx context.Context, topics ...talos.Topic) error {
-	byID := make(map[talos.TopicID]talos.Topic, len(topics))
-	for _, t := range topics {
-		byID[t.ID] = t
+// following is the work of making one partition's log follow its topic.
+type following struct {
+	over chan struct{} // closed when it does, or can't
+	err  error         // written before over is closed
+}
+
+// configure makes the partitions of a topic follow what the view says of it, and waits
+// for all; it returns the errors of those that could not.
+func (p *partitions) configure(ctx context.Context, id talos.TopicID) error {
+	var errs []error
+	for _, f := range p.startConfigure(id) {
+		select {
+		case <-f.over:
+			errs = append(errs, f.err)
+		case <-ctx.Done():
+			return fmt.Errorf("configure the partitions of %s: %w", id, context.Cause(ctx))
+		}
 	}
-	var all errgroup.Group
-	all.SetLimit(maxOpening)
+	return errors.Join(errs...)
+}
+
+// startConfigure is configure that does not wait: one partition whose store does not
+// answer keeps nothing else from following the view. A log that has ended is none: it
+// is opened as the topic is then.
+func (p *partitions) startConfigure(id talos.TopicID) []*following {
 	p.mu.Lock()
-	var behind []*slot
+	defer p.mu.Unlock()
+	// With mu held, so that of two calls the later one has what is newer.
+	topic, exists := p.view.TopicOf(id)
+	if !exists || p.closed {
+		return nil
+	}
+	var all []*following
 	for _, s := range p.slots {
-		topic, ok := byID[s.id.Topic]
-		if !ok {
+		if s.id.Topic != id {
 			continue
 		}
 		s.topic = topic
-		if s.log != nil && s.left == nil && s.config != topic.Config {
-			behind = append(behind, s)
+		if s.log == nil || s.left != nil || s.config == topic.Config {
+			continue
 		}
+		if s.following == nil {
+			s.following = &following{over: make(chan struct{})}
+			p.workers.Go(func() { p.keepUp(s) })
+		}
+		all = append(all, s.following)
 	}
-	p.mu.Unlock()
-	for _, s := range behind {
-		all.Go(func() error {
-			p.mu.Lock()
-			log := s.log
+	return all
+}
+
+// keepUp makes a slot's log follow its topic, until it does. One goroutine at a time
+// calls it for a slot.
+func (p *partitions) keepUp(s *slot) {
+	var err error
+	select {
+	case p.configuring <- struct{}{}:
+		defer func() { <-p.configuring }()
+	case <-p.ctx.Done():
+		err = context.Cause(p.ctx)
+	}
+	for {
+		p.mu.Lock()
+		log, f := s.log, s.following
+		if err != nil || log == nil || s.left != nil || s.dropped || s.config == s.topic.Config || hasEnded(log) {
+			s.following = nil
+			f.err = err
+			close(f.over)
 			p.mu.Unlock()
-			if log == nil {
-				return nil
-			}
-			return p.follow(ctx, s, log)
-		})
+			return
+		}
+		p.mu.Unlock()
+		err = p.follow(p.ctx, s, log)
 	}
-	return all.Wait()
+}
+
+func hasEnded(log *partition.Log) bool {
+	select {
+	case <-log.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // follow makes a slot's log, which need not be in it yet, follow its topic; nil
@@ -57,12 +104,10 @@ func (p *partitions) follow(ctx context.Context, s *slot, log *partition.Log) er
 			return nil
 		}
 		if err := log.Configure(ctx, want); err != nil {
-			select {
-			case <-log.Done():
+			if hasEnded(log) {
 				return nil
-			default:
-				return err
 			}
+			return err
 		}
 		p.mu.Lock()
 		s.config = want
@@ -76,13 +121,11 @@ func (p *partitions) followNew(ctx context.Context, s *slot, log *partition.Log)
 	if err := p.follow(ctx, s, log); err != nil {
 		return errors.Join(err, log.Close(ctx))
 	}
-	select {
-	case <-log.Done():
-		if err := log.Err(); err != nil {
-			return err
-		}
-		return notServing(s.id, "its log ended while it was opened")
-	default:
+	if !hasEnded(log) {
 		return nil
 	}
+	if err := log.Err(); err != nil {
+		return err
+	}
+	return notServing(s.id, "its log ended while it was opened")
 }

@@ -40,8 +40,10 @@ type partitions struct {
 	// ctx bounds the opening; stop ends it.
 	ctx  context.Context
 	stop context.CancelFunc
-	// workers are the goroutines that open, hand over and drop.
+	// workers are the goroutines that open, configure, hand over and drop.
 	workers sync.WaitGroup
+	// configuring has a place for each partition that is made to follow its topic.
+	configuring chan struct{}
 
 	mu     sync.Mutex // guards the fields below, and the slots
 	closed bool
@@ -80,6 +82,8 @@ type slot struct {
 	err      error
 	failures int
 	retryAt  time.Time
+	// following is under way while log does not follow topic yet; nil if nobody sees to it.
+	following *following
 	// left is closed when a hand-over is over; nil if there is none.
 	left chan struct{}
 	// parked are batches that wait for what is under way.
@@ -94,7 +98,7 @@ func newPartitions(ctx context.Context, open opener, node *Node) *partitions {
 	return &partitions{
 		open: open, meta: node.cfg.Meta, view: node.cfg.Meta.View(), node: node.cfg.NodeID,
 		logger: node.cfg.Logger, metrics: node.metrics, outcome: node.health.observe,
-		ctx: ctx, stop: stop, slots: make(map[talos.PartitionID]*slot),
+		ctx: ctx, stop: stop, configuring: make(chan struct{}, maxOpening), slots: make(map[talos.PartitionID]*slot),
 		owned:    make(map[talos.TopicID]coordinator.Assignment),
 		releases: make(map[talos.TopicID][]*slot), releasing: make(map[talos.TopicID]bool),
 		looks: make(looks),

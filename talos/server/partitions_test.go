@@ -5,11 +5,13 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/talos-log/talos/coordinator"
 	"github.com/talos-log/talos/partition"
 	talosv1 "github.com/talos-log/talos/proto/talos/v1"
 	"github.com/talos-log/talos/storage"
@@ -274,8 +276,11 @@ func TestALogThatEndsWhileItsTopicIsAlteredIsNotOpen(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		topic.Config.RetentionMillis += 5000
-		return log, errors.Join(p.configure(ctx, topic), log.Close(ctx))
+		p.mu.Lock()
+		p.slots[id].topic.Config.RetentionMillis += 5000
+		p.mu.Unlock()
+		err = log.Close(ctx)
+		return log, err
 	}, n.Node)
 	<-p.find(id).opening
 	again := p.find(id)
@@ -298,4 +303,41 @@ func TestAnOpeningThatEndsWithItsTermIsToldAsNotServing(t *testing.T) {
 	<-p.find(id).opening
 	require.ErrorIs(t, p.find(id).err, talos.NotServing)
 	require.NoError(t, p.close(t.Context()))
+}
+
+// A partition that can't follow its topic, since the store does not answer, keeps no
+// other one from moving.
+func TestAPartitionThatCanNotFollowStopsNoMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		goes := make(chan struct{})
+		var hangs atomic.Pointer[string]
+		a := c.start(t, "a", func(cfg *Config) {
+			cfg.Store = faulty.New(cfg.Store, func(call faulty.Call) faulty.Fault {
+				if folder := hangs.Load(); folder != nil && call.ID.Folder == *folder && (call.Op == faulty.Append || call.Op == faulty.Create) {
+					return faulty.Fault{Before: faulty.Hang(goes)}
+				}
+				return faulty.Fault{}
+			})
+		})
+		stuck, moves := a.createTopic(t, "stuck", 1), a.createTopic(t, "moves", 1)
+		p := a.producer(t)
+		p.produce(stuck, 0, newBatch(t, "x"))
+		p.produce(moves, 0, newBatch(t, "x"))
+		require.NoError(t, a.meta.Pin(t.Context(), idOf(t, stuck), func(pins coordinator.Pins) { pins[0] = "a" }))
+		require.NoError(t, a.meta.Pin(t.Context(), idOf(t, moves), func(pins coordinator.Pins) { pins[0] = "a" }))
+		b := c.start(t, "b")
+		folder := talos.PartitionID{Topic: idOf(t, stuck)}.String()
+		hangs.Store(&folder)
+		defer close(goes)
+		p.send(stuck.GetId(), 0, newBatch(t, "y"))
+		synctest.Wait()
+		_, err := b.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "stuck", Durability: talosv1.Durability_DURABILITY_FLUSH.Enum()})
+		require.NoError(t, err)
+		synctest.Wait()
+		begun := time.Now()
+		require.NoError(t, b.operator(t).pin("moves", 0, "b"))
+		require.Eventually(t, func() bool { return b.owners(t, moves)[0] == "b" }, time.Minute, 10*time.Millisecond)
+		require.Less(t, time.Since(begun), 5*time.Second)
+	})
 }

@@ -10,7 +10,7 @@ import (
 
 // reconcileAll makes the partitions of all topics follow the view. What the node
 // owns as the term begins is opened with its first use.
-func (p *partitions) reconcileAll(ctx context.Context) error {
+func (p *partitions) reconcileAll() {
 	topics := make(map[talos.TopicID]struct{})
 	for _, t := range p.view.Topics() {
 		topics[t.ID] = struct{}{}
@@ -23,26 +23,24 @@ func (p *partitions) reconcileAll(ctx context.Context) error {
 		topics[id.Topic] = struct{}{}
 	}
 	p.mu.Unlock()
-	var errs []error
 	for id := range topics {
-		errs = append(errs, p.reconcile(ctx, id))
+		p.reconcile(id)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun = true
-	return errors.Join(errs...)
 }
 
-// reconcile makes the partitions of one topic follow the view. One goroutine at a
-// time calls it.
-func (p *partitions) reconcile(ctx context.Context, id talos.TopicID) error {
+// reconcile makes the partitions of one topic follow the view; it waits for nothing.
+// One goroutine at a time calls it.
+func (p *partitions) reconcile(id talos.TopicID) {
 	topic, exists := p.view.TopicOf(id)
 	if !exists {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.owned, id)
 		p.loseLocked(func(s *slot) bool { return s.id.Topic == id })
-		return nil
+		return
 	}
 	now := p.view.Assignment(id)
 	p.mu.Lock()
@@ -52,7 +50,7 @@ func (p *partitions) reconcile(ctx context.Context, id talos.TopicID) error {
 		p.followOwnerLocked(topic, number, before, now)
 	}
 	p.mu.Unlock()
-	return p.configure(ctx, topic)
+	p.startConfigure(id)
 }
 
 // followOwnerLocked does what a partition's owner, as it is now, asks for.

@@ -63,57 +63,42 @@ func (t *term) end(ctx context.Context) error {
 
 // follow makes the partitions what the view says, whenever that changes.
 func (t *term) follow(f *coordinator.Follower) {
-	retry := time.NewTimer(time.Hour)
-	retry.Stop()
-	defer retry.Stop()
-	var again coordinator.Changes // what failed
-	planned := false              // by this node, when last looked
-	for failures := 0; ; {
-		changes := coordinator.Changes{}
+	planned := false // by this node, when last looked
+	for {
 		select {
 		case <-t.ctx.Done():
 			return
 		case <-f.Wake():
-			changes = f.Take()
-		case <-retry.C:
-			changes, again = again, coordinator.Changes{}
 		}
 		if plans := t.view.Scheduler() == t.node.cfg.NodeID; plans != planned {
 			planned = plans
 			signal(t.removeNow)
 		}
-		err := t.node.guard("follow the cluster's view", func() error { return t.apply(changes) })
-		t.node.health.observe(err)
-		if err == nil || t.ctx.Err() != nil {
-			failures = 0
-			continue
-		}
-		t.node.cfg.Logger.Warn("partitions don't follow the cluster's view yet, trying again", "error", err)
-		again.Add(changes)
-		retry.Reset(backoff(failures, minRetry, maxRetry))
-		failures++
+		// Nothing in it fails, and of a panic guard itself tells.
+		_ = t.node.guard("follow the cluster's view", func() error {
+			t.apply(f.Take())
+			return nil
+		})
 	}
 }
 
-// apply follows some changes.
-func (t *term) apply(changes coordinator.Changes) error {
+// apply follows some changes. It waits for nothing: one partition in trouble must not
+// hold up the moves of the others.
+func (t *term) apply(changes coordinator.Changes) {
 	if changes.All || len(changes.Topics) > 0 {
 		t.groups.topicsChanged()
 	}
 	if changes.All {
 		signal(t.removeNow)
-		return t.partitions.reconcileAll(t.ctx)
+		t.partitions.reconcileAll()
+		return
 	}
-	var first error
 	for id := range changes.Topics {
 		if _, exists := t.view.TopicOf(id); !exists {
 			signal(t.removeNow)
 		}
-		if err := t.partitions.reconcile(t.ctx, id); err != nil && first == nil {
-			first = err
-		}
+		t.partitions.reconcile(id)
 	}
-	return first
 }
 
 func (t *term) open(ctx context.Context, topic talos.Topic, number int32) (*partition.Log, error) {

@@ -120,7 +120,10 @@ func (t *term) alterTopic(ctx context.Context, name talos.TopicName, change talo
 		t.node.cfg.Logger.Info("topic altered", "topic", string(name), "id", altered.ID.String(), "partitions", altered.Partitions)
 		// Also if nothing changed: the call before may have ended half way. The
 		// partitions of other nodes follow by themselves.
-		return errors.Join(t.settleManifest(ctx, name, altered.ID), t.partitions.configure(ctx, altered))
+		if err := t.node.cfg.Meta.AwaitTopic(ctx, altered.ID); err != nil {
+			return err
+		}
+		return errors.Join(t.settleManifest(ctx, name, altered.ID), t.partitions.configure(ctx, altered.ID))
 	})
 	if err != nil {
 		return talos.Topic{}, err
