@@ -122,9 +122,9 @@ test-go: $(MINIO) $(ETCD) ## The Go tests, with the race detector
 	@tools/hadoop/install.sh
 	CGO_ENABLED=1 $(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(ARGS) $(PKG)
 
-hdfs-long: ## Many rounds of what can befall a pair of NameNodes (TALOS_HDFS_LONG); half an hour
+hdfs-long: ## Many rounds of what can befall DataNodes, nodes and a pair of NameNodes (TALOS_HDFS_LONG); 40 minutes
 	@tools/hadoop/install.sh
-	TALOS_HDFS_LONG=1 CGO_ENABLED=1 $(GO) test -race -v -timeout 3h $(ARGS) ./test/hdfsha
+	TALOS_HDFS_LONG=1 CGO_ENABLED=1 $(GO) test -race -v -p 1 -timeout 3h $(ARGS) ./test/hdfs ./test/hdfsha
 
 explore: ## All interleavings of a few owners of one partition, and orders around a session's end; prints how many (EXPLORE=long goes farther)
 	EXPLORE=$(EXPLORE) $(GO) test -v -timeout 6h ./test/explore/...

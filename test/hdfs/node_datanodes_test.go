@@ -9,12 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/talos"
+	"github.com/talos-log/talos/test/hadoop"
 	"github.com/talos-log/talos/test/scene"
 )
 
 const (
-	// killRounds is how often a DataNode is killed.
-	killRounds = 20
 	// settled is how many records are acknowledged until a pause counts as over.
 	settled = 200
 	// pauseLimit bounds a pause where a DataNode fails, on a busy machine. It is no
@@ -32,7 +31,7 @@ func TestADataNodeDiesInMidAppend(t *testing.T) {
 	producers := s.Produce(0, 64, scene.Codecs()[:2])
 
 	var pauses, usual []time.Duration
-	for range killRounds {
+	for range hadoop.Rounds(6, 20) {
 		awaitAllReplicas(s, cluster)
 		begun := time.Now()
 		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(settled))

@@ -44,8 +44,8 @@ func TestTheActiveNameNodeFailsUnderLoad(t *testing.T) {
 		rounds int
 		fail   func(*hadoop.Daemon)
 	}{
-		{"the active NameNode was killed", rounds(2, 15), func(d *hadoop.Daemon) { d.Kill(t) }},
-		{"the active NameNode was stopped", rounds(1, 15), func(d *hadoop.Daemon) { d.Stop(t) }},
+		{"the active NameNode was killed", hadoop.Rounds(2, 15), func(d *hadoop.Daemon) { d.Kill(t) }},
+		{"the active NameNode was stopped", hadoop.Rounds(1, 15), func(d *hadoop.Daemon) { d.Stop(t) }},
 	} {
 		var pauses []time.Duration
 		for range how.rounds {
@@ -89,7 +89,7 @@ func TestTheActiveNameNodeDiesDuringATakeover(t *testing.T) {
 	follower := s.Follow()
 	producers := s.Produce(0, 64, uncompressed())
 	var pauses []time.Duration
-	for range rounds(2, 20) {
+	for range hadoop.Rounds(2, 20) {
 		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(10*settled))
 		begun := time.Now()
 		s.Node.Kill()
@@ -114,7 +114,7 @@ func TestCallsThatASecondNameNodeAnswersAreCarriedOutOnce(t *testing.T) {
 	cluster := running(t)
 	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
-	for round := range rounds(2, 20) {
+	for round := range hadoop.Rounds(2, 20) {
 		var done atomic.Int64
 		stop := make(chan struct{})
 		group, _ := errgroup.WithContext(t.Context())

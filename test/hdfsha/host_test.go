@@ -47,10 +47,10 @@ func TestAHostDies(t *testing.T) {
 		rounds   int
 	}
 	deaths := []death{
-		{"its processes die", processes, nil, rounds(1, 5)},
-		{"it loses power", power, nil, rounds(1, 5)},
+		{"its processes die", processes, nil, hadoop.Rounds(1, 5)},
+		{"it loses power", power, nil, hadoop.Rounds(1, 5)},
 	}
-	if long {
+	if hadoop.Long() {
 		deaths = append(deaths,
 			death{"its processes die, with Hadoop's defaults", processes, defaults, 5},
 			death{"it loses power, with Hadoop's defaults", power, defaults, 1})

@@ -1,22 +1,10 @@
 package hdfsha_test
 
 import (
-	"os"
 	"slices"
 	"testing"
 	"time"
 )
-
-// long asks for many rounds of each test: see `make hdfs-long`.
-var long = os.Getenv("TALOS_HDFS_LONG") != ""
-
-// rounds is how often a test does its thing.
-func rounds(short, many int) int {
-	if long {
-		return many
-	}
-	return short
-}
 
 // timed says how long the test took.
 func timed(t *testing.T) {
