@@ -17,14 +17,14 @@ import (
 
 const leftoversClosed = "talos_hdfs_leftovers_closed_total"
 
-// brokenSegments are segments of one store, each written to until the DataNode died that all
-// of them have a replica on.
-func brokenSegments(t *testing.T, s *hdfs.Store, root string, names []string, kill func(*segment)) []*segment {
+// brokenSegments are segments of some stores in turn, each written to until the DataNode died
+// that all of them have a replica on.
+func brokenSegments(t *testing.T, root string, names []string, kill func(*segment), stores ...*hdfs.Store) []*segment {
 	t.Helper()
 	var segments []*segment
 	var broken []<-chan error
 	for i, name := range names {
-		g := create(t, s, root, name, []talos.Durability{talos.Sync, talos.Flush}[i%2])
+		g := create(t, stores[i%len(stores)], root, name, []talos.Durability{talos.Sync, talos.Flush}[i%2])
 		segments = append(segments, g)
 		broken = append(broken, inBackground(func() error { return g.fill(small) }))
 	}
@@ -57,7 +57,7 @@ func TestWhatIsGivenUpIsClosedOnTheSurvivors(t *testing.T) {
 	for n := range rounds {
 		names = append(names, fmt.Sprintf("segment-%d", n))
 	}
-	segments := brokenSegments(t, s, root, names, func(g *segment) { g.block(cluster).DataNodes[0].Kill(t) })
+	segments := brokenSegments(t, root, names, func(g *segment) { g.block(cluster).DataNodes[0].Kill(t) }, s)
 	var took []time.Duration
 	for _, g := range segments {
 		begun := time.Now()
@@ -84,14 +84,14 @@ func TestWhatIsLeftOnTooFewIsNotClosedThere(t *testing.T) {
 	cluster := running(t)
 	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
-	g := brokenSegments(t, s, root, []string{"segment"}, func(g *segment) {
+	g := brokenSegments(t, root, []string{"segment"}, func(g *segment) {
 		nodes := g.block(cluster).DataNodes
 		var dying sync.WaitGroup
 		for _, d := range nodes[:2] {
 			dying.Go(func() { d.Kill(t) })
 		}
 		dying.Wait()
-	})[0]
+	}, s)[0]
 	cluster.Restore(t)
 	g.mustRecover(s)
 	require.Zero(t, metric(t, s, leftoversClosed, ""))
@@ -104,54 +104,78 @@ func TestWhatIsGivenUpIsRecoveredByAnotherNodeMeanwhile(t *testing.T) {
 	cluster := running(t)
 	root := cluster.StoreForTest(t)
 	steps := []hdfs.Step{hdfs.SurvivorsAgree, hdfs.StampRaised, hdfs.ReplicasClosed, hdfs.SurvivorsFollow, hdfs.LeftoverClosed}
+	// Each step has a store, with two segments for either kind of recovery.
 	var names []string
 	for n := range 4 * len(steps) {
 		names = append(names, fmt.Sprintf("segment-%d", n))
 	}
-	var at atomic.Value // func(hdfs.Step)
-	at.Store(func(hdfs.Step) {})
-	s := openWith(t, root, &warnings{}, hdfs.Options{AtStep: func(step hdfs.Step) { at.Load().(func(hdfs.Step))(step) }})
-	segments := brokenSegments(t, s, root, names, func(g *segment) { g.block(cluster).DataNodes[0].Kill(t) })
-	reached := map[hdfs.Step]int{}
-	for i, g := range segments {
-		step, whole := steps[i/4], i/2%2 == 1
-		wanted := make(chan struct{}, 100)
-		other := openWith(t, root, &warnings{}, hdfs.Options{ReadOnly: true, AtStep: func(s hdfs.Step) {
-			if s == hdfs.LeaseWanted {
-				wanted <- struct{}{}
+	var stores []*hdfs.Store
+	hooks := make([]atomic.Pointer[func(hdfs.Step)], len(steps))
+	for i := range steps {
+		stores = append(stores, openWith(t, root, &warnings{}, hdfs.Options{AtStep: func(now hdfs.Step) {
+			if hook := hooks[i].Load(); hook != nil {
+				(*hook)(now)
 			}
-		}})
-		var found storage.Info
-		var meanwhile <-chan error
-		at.Store(func(now hdfs.Step) {
-			if now != step {
-				return
+		}}))
+	}
+	segments := brokenSegments(t, root, names, func(g *segment) { g.block(cluster).DataNodes[0].Kill(t) }, stores...)
+	for i, step := range steps {
+		t.Run(string(step), func(t *testing.T) {
+			// Recoveries mostly wait for heartbeats.
+			t.Parallel()
+			reached := 0
+			for n := range 4 {
+				g := segments[i+n*len(steps)]
+				g.t = t
+				reached += recoverMeanwhile(g, root, &hooks[i], step, n >= 2)
 			}
-			reached[step]++
-			meanwhile = inBackground(func() (err error) {
-				found, err = other.Recover(t.Context(), g.id)
-				return err
-			})
-			switch {
-			case whole:
-				err := <-meanwhile
-				meanwhile = inBackground(func() error { return err })
-			case step != hdfs.LeftoverClosed: // which there is nothing to recover of
-				<-wanted
+			t.Logf("closing on the survivors was here %d times", reached)
+			if slices.Contains(steps[:3], step) {
+				require.Positive(t, reached)
 			}
 		})
-		info := g.mustRecover(s)
-		if meanwhile != nil {
-			require.NoError(t, <-meanwhile, "%s, to the end: %v", step, whole)
-			require.Equal(t, info, found, "%s, to the end: %v", step, whole)
-			g.requireWhole(other, found)
+	}
+}
+
+// recoverMeanwhile recovers a segment with its own store and, from a step on, with
+// another one: as a whole, or so far that it has begun. It returns how often the step
+// was reached.
+func recoverMeanwhile(g *segment, root string, hook *atomic.Pointer[func(hdfs.Step)], step hdfs.Step, whole bool) (reached int) {
+	g.t.Helper()
+	wanted := make(chan struct{}, 100)
+	other := openWith(g.t, root, &warnings{}, hdfs.Options{ReadOnly: true, AtStep: func(s hdfs.Step) {
+		if s == hdfs.LeaseWanted {
+			wanted <- struct{}{}
 		}
-		again, err := other.Recover(t.Context(), g.id)
-		require.NoError(t, err)
-		require.Equal(t, info, again)
+	}})
+	var found storage.Info
+	var meanwhile <-chan error
+	at := func(now hdfs.Step) {
+		if now != step {
+			return
+		}
+		reached++
+		meanwhile = inBackground(func() (err error) {
+			found, err = other.Recover(g.t.Context(), g.id)
+			return err
+		})
+		switch {
+		case whole:
+			err := <-meanwhile
+			meanwhile = inBackground(func() error { return err })
+		case step != hdfs.LeftoverClosed: // which there is nothing to recover of
+			<-wanted
+		}
 	}
-	t.Logf("closing on the survivors was at these steps: %v", reached)
-	for _, step := range steps[:3] {
-		require.Positive(t, reached[step], "%s", step)
+	hook.Store(&at)
+	info := g.mustRecover(g.store)
+	if meanwhile != nil {
+		require.NoError(g.t, <-meanwhile, "to the end: %v", whole)
+		require.Equal(g.t, info, found, "to the end: %v", whole)
+		g.requireWhole(other, found)
 	}
+	again, err := other.Recover(g.t.Context(), g.id)
+	require.NoError(g.t, err)
+	require.Equal(g.t, info, again)
+	return reached
 }

@@ -40,6 +40,11 @@ const (
 // writer is killed just before.
 func TestAWriterIsRecoveredAtARandomMoment(t *testing.T) {
 	cluster := running(t)
+	mismatches := logged(t, cluster, mismatch)
+	// When all of them are over.
+	t.Cleanup(func() {
+		require.Equal(t, mismatches, logged(t, cluster, mismatch), "a DataNode's replica is lost until it is restarted")
+	})
 	for _, durability := range []talos.Durability{talos.Sync, talos.Flush} {
 		for _, killed := range []bool{false, true} {
 			name := "goes on"
@@ -47,9 +52,10 @@ func TestAWriterIsRecoveredAtARandomMoment(t *testing.T) {
 				name = "is killed"
 			}
 			t.Run(fmt.Sprintf("%s, %s", durability, name), func(t *testing.T) {
+				// Recoveries mostly wait for heartbeats.
+				t.Parallel()
 				seed := rand.Uint64()
 				t.Logf("seed %d", seed)
-				mismatches := logged(t, cluster, mismatch)
 				random := rand.New(rand.NewPCG(seed, 0))
 				r := race{root: cluster.StoreForTest(t), durability: durability, killed: killed}
 				r.store = openStore(t, r.root)
@@ -67,7 +73,6 @@ func TestAWriterIsRecoveredAtARandomMoment(t *testing.T) {
 				require.NoError(t, rounds.Wait())
 				slices.Sort(r.took)
 				t.Logf("recovered within %v (median) to %v", r.took[len(r.took)/2], r.took[len(r.took)-1])
-				require.Equal(t, mismatches, logged(t, cluster, mismatch), "a DataNode's replica is lost until it is restarted")
 			})
 		}
 	}
