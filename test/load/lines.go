@@ -16,8 +16,11 @@ const (
 	logsEnv = "TALOS_LOGS"
 	// logsFolder is where they are otherwise, from the repository's root.
 	logsFolder = "../shared/data/logs"
-	// maxInput bounds what is read, in bytes.
+	// maxInput bounds what is read, in bytes, and maxLines what is sent of it: text
+	// has short lines, and a job of so many takes minutes where all it is to meet is
+	// over in one.
 	maxInput = 5 << 20
+	maxLines = 40_000
 )
 
 // Lines returns the lines of real text files, without their line feed but with a
@@ -53,7 +56,7 @@ func linesBelow(folder string, extensions ...string) ([][]byte, error) {
 		}
 		size += len(text)
 		lines = append(lines, bytes.Split(text, []byte("\n"))...)
-		if size >= maxInput {
+		if size >= maxInput || len(lines) >= maxLines {
 			return fs.SkipAll
 		}
 		return nil
@@ -61,7 +64,7 @@ func linesBelow(folder string, extensions ...string) ([][]byte, error) {
 	if err == nil && len(lines) == 0 {
 		err = fmt.Errorf("no text files below %s: %w", folder, fs.ErrNotExist)
 	}
-	return lines, err
+	return lines[:min(len(lines), maxLines)], err
 }
 
 func hasSuffix(path string, suffixes []string) bool {
