@@ -121,6 +121,7 @@ func TestARemoveThatIsBrokenOffMayBeRepeated(t *testing.T) {
 }
 
 func TestASegmentOfManyPages(t *testing.T) {
+	t.Parallel()
 	u := minio.ForTest(t)
 	s := open(t, u, nil)
 	w := create(t, s, id)

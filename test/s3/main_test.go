@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"flag"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,7 +16,16 @@ import (
 	"github.com/talos-log/talos/test/minio"
 )
 
+// sideBySide is how many tests run at the same time, of those that mostly wait for
+// the server's disk.
+const sideBySide = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		println(err.Error())
+		os.Exit(1)
+	}
 	code := minio.Main(m)
 	if err := released.Remove(); err != nil {
 		println(err.Error())
@@ -40,5 +50,10 @@ func open(t *testing.T, u *url.URL, wrap func(http.RoundTripper) http.RoundTripp
 }
 
 func TestConformance(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, minio.ForTest(t), nil) })
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		t.Helper()
+		t.Parallel()
+		return open(t, minio.ForTest(t), nil)
+	})
 }
