@@ -56,7 +56,7 @@ func searches() []search {
 }
 
 // fewStates is how many states a search looks at where it would take too long.
-const fewStates = 500
+const fewStates = 200
 
 func TestNoInterleavingBreaksAPromise(t *testing.T) {
 	most := 0
