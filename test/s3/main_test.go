@@ -16,8 +16,8 @@ import (
 	"github.com/talos-log/talos/test/minio"
 )
 
-// sideBySide is how many tests run at the same time, of those that mostly wait for
-// the server's disk.
+// sideBySide is how many tests run at the same time, of those that mostly wait: for
+// the server's disk, or its return.
 const sideBySide = "8"
 
 func TestMain(m *testing.M) {

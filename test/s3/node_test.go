@@ -22,6 +22,7 @@ var released process.Builder
 // minute, then the node again while the server stands still. Nobody who uses the log
 // may notice.
 func TestTheMainJobSurvivesKillsAndAnOutage(t *testing.T) {
+	t.Parallel()
 	begun := time.Now()
 	server := minio.Own(t)
 	require.NoError(t, server.MakeBucket(t.Context(), "bucket"))
