@@ -97,7 +97,10 @@ func lateWrites(w *World) happening {
 	m, partitions := w.busiest()
 	marks, before := w.mark(partitions), feltSum(m.store)
 	m.store.Hole()
-	w.happens(func(context.Context) bool { return feltSum(m.store).Held > before.Held && w.Scene.Appending(m.gauge) })
+	w.happens(func(context.Context) bool {
+		held := feltSum(m.store).Held > before.Held && w.Scene.Appending(m.gauge)
+		return held || marks.raised() == len(partitions) // nothing was open, and it has given all back
+	})
 	m.Pause()
 	return happening{
 		felt: func() string {

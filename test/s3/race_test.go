@@ -32,7 +32,7 @@ func TestRecoveriesThatRaceWithAppends(t *testing.T) {
 	for round := range *rounds {
 		rnd := rand.New(rand.NewPCG(*seed, uint64(round)))
 		r := race{
-			t: t, id: storage.ID{Folder: "topic/0", Name: time.Unix(int64(round), 0).UTC().Format("150405")},
+			t: t, at: u, id: storage.ID{Folder: "topic/0", Name: time.Unix(int64(round), 0).UTC().Format("150405")},
 			node: openUnproved(t, u, faulting(rnd, rnd.IntN(3) == 0)), reader: openUnproved(t, u, nil),
 			appends: 1 + rnd.IntN(60), startAfter: rnd.IntN(30), inFlight: 1 + rnd.IntN(20),
 		}
@@ -75,6 +75,7 @@ func faulting(rnd *rand.Rand, active bool) hook {
 
 type race struct {
 	t            *testing.T
+	at           *url.URL
 	id           storage.ID
 	node, reader *s3.Store
 	others       []*s3.Store
@@ -110,7 +111,7 @@ func (r *race) run() bool {
 		ok = ok && size == sizes[0] && after[i] <= size
 	}
 	if final > sizes[0] || !ok {
-		r.t.Errorf("recovered lengths %v, acknowledged then %v, in the end %d", sizes, after, final)
+		r.t.Errorf("recovered lengths %v, acknowledged then %v, in the end %d; objects: %v", sizes, after, final, keys(r.t, r.at))
 		return false
 	}
 	w.append(3)

@@ -14,9 +14,7 @@
 //	          (shared, in order)├─▶ sender ─▶ DataNode ─▶ reader ─┼─▶ done
 //	                            └─▶ sender ─▶ DataNode ─▶ reader ─┘
 //
-// A small packet on a connection with nothing in flight is written where it was made;
-// to wake the sender would take longer. A block's first append goes out with the
-// operation that opens the block.
+// A block's first append goes out with the operation that opens the block.
 //
 // States: alive (appends are sent) ─ Finish ─▶ over; alive ─ any failure, lagging
 // DataNode or Abandon ─▶ over. Nothing leads back. After a failure, the DataNodes

@@ -184,16 +184,11 @@ func (w *Writer) enqueue(p *packet) {
 	}
 	w.queue.push(p)
 	w.queued += p.size()
-	flat := w.flat(p)
 	for _, l := range w.legs {
-		l.offered(now, p, flat)
+		l.offered(now)
 		if p.seqno == heartbeatSeqno {
 			l.beats++
 		}
-	}
-	if flat != nil {
-		flats.Put(flat)
-		w.trim()
 	}
 	if w.resting {
 		w.resting = false

@@ -26,9 +26,6 @@ type leg struct {
 	batch    []*packet
 	gathered [][]byte
 	left     net.Buffers
-	// begun is how much of the first packet in the queue is written; the sender's
-	// while it does not wait.
-	begun int
 
 	// The fields below are guarded by the writer's mu.
 
@@ -45,14 +42,12 @@ type leg struct {
 	// owed one since then.
 	since time.Time
 	// over is since when more than QueueBytes wait; zero if they don't.
-	over   time.Time
-	direct direct
+	over time.Time
 }
 
 func newLeg(w *Writer, node *wire.DatanodeInfo, c net.Conn, r *bufio.Reader) *leg {
 	l := &leg{writer: w, node: node, conn: c, r: r, taken: -1, written: -1, acked: -1}
 	l.wake.L = &w.mu
-	l.direct.open(c)
 	return l
 }
 
@@ -63,13 +58,10 @@ func (l *leg) confirmed() int64 { return min(l.acked, l.written) }
 // owes tells whether an acknowledgement is due.
 func (l *leg) owes() bool { return l.confirmed() < l.writer.newest || l.beats > 0 }
 
-// offered notes that a packet was queued, which may be flat. It runs with mu held.
-func (l *leg) offered(now time.Time, p *packet, flat *[maxDirect]byte) {
+// offered notes that a packet was queued. It runs with mu held.
+func (l *leg) offered(now time.Time) {
 	if l.acked+1 >= l.writer.newest && l.beats == 0 {
 		l.since = now
-	}
-	if l.sendNow(p, flat) {
-		return
 	}
 	if l.over.IsZero() && l.writer.queued-l.sent > l.writer.config.QueueBytes {
 		l.over = now
@@ -94,27 +86,13 @@ func (l *leg) send() {
 			l.gathered = append(l.gathered, p.prefix)
 			l.gathered = append(l.gathered, p.data...)
 		}
-		l.left = l.unwritten()
+		l.left = l.gathered
 		if _, err := l.left.WriteTo(l.conn); err != nil {
 			w.fail(&NodeError{l.node, fmt.Errorf("write: %w", err)}, l)
 			l.lost()
 			return
 		}
 	}
-}
-
-// unwritten is what was gathered without what was written directly.
-func (l *leg) unwritten() net.Buffers {
-	left := l.gathered
-	for l.begun > 0 {
-		n := min(l.begun, len(left[0]))
-		left[0] = left[0][n:]
-		if len(left[0]) == 0 {
-			left = left[1:]
-		}
-		l.begun -= n
-	}
-	return left
 }
 
 // take notes that the batch is written, waits for packets and makes them the
