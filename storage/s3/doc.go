@@ -38,6 +38,12 @@
 // an empty object 0 for a Create that is still on its way. They lie below chunks/
 // where no List looks, and go with Purge, when their folder is of no use anymore.
 //
+// # What a takeover costs
+//
+// List, Recover and Open need the run of a segment, one after the other. Each hands
+// what it has listed to the next one (handOver), which looks at object 0 and at what
+// came behind.
+//
 // # What a listing costs
 //
 // List looks at index/ alone: one entry for each segment, and the chunks of those

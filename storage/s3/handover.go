@@ -11,15 +11,16 @@ const (
 	// handOverTime is for how long a run may be taken over. A takeover under load takes
 	// seconds.
 	handOverTime = 10 * time.Second
-	// handOverChunks bounds the chunks of all runs that wait for it, of 16 bytes each.
-	handOverChunks = 1 << 20
+	// handOverRuns and handOverChunks bound the runs that wait for it, and the chunks of all
+	// of them, of 16 bytes each. Both stay until the next one is put.
+	handOverRuns   = 1024
+	handOverChunks = 1 << 19
 )
 
 // handOver keeps what one call of a takeover (List, Recover, Open) has listed for
 // the next, each run for one call: to list a segment of thousands of chunks takes
-// long. Of what it holds, a listing could contradict nothing but that the segment is
-// there still: chunks never change, and those behind them are listed when the run is
-// taken.
+// long. Chunks never change; whoever takes a run looks whether its segment is there
+// still, and lists what came behind.
 type handOver struct {
 	mu     sync.Mutex // guards the fields below
 	runs   map[storage.ID]handed
@@ -42,7 +43,7 @@ func (h *handOver) put(id storage.ID, r run) {
 			h.dropLocked(other)
 		}
 	}
-	if h.chunks+len(r.chunks) > handOverChunks {
+	if len(h.runs) >= handOverRuns || h.chunks+len(r.chunks) > handOverChunks {
 		return
 	}
 	if h.runs == nil {
@@ -50,14 +51,6 @@ func (h *handOver) put(id storage.ID, r run) {
 	}
 	h.runs[id] = handed{run: r, at: now}
 	h.chunks += len(r.chunks)
-}
-
-// has tells whether there is a run of the segment to take.
-func (h *handOver) has(id storage.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	one, ok := h.runs[id]
-	return ok && time.Since(one.at) <= handOverTime
 }
 
 // take returns the run of a segment, once; one that does not exist if there is none.

@@ -25,11 +25,7 @@ func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error
 	if err := check(ctx, "recover", id); err != nil {
 		return storage.Info{}, err
 	}
-	var e entry
-	var err error
-	if !s.listed.has(id) {
-		e, _, err = s.find(ctx, id)
-	}
+	e, _, err := s.find(ctx, id)
 	if err == nil && !e.sealed {
 		e, err = s.recover(ctx, id)
 	}

@@ -195,19 +195,26 @@ func (s *Store) load(ctx context.Context, id storage.ID) (run, error) {
 // resume is load, which begins where the call before it in a takeover has ended.
 func (s *Store) resume(ctx context.Context, id storage.ID) (run, error) {
 	r := s.listed.take(id)
-	if r.sealed {
+	if !r.exists() {
+		return s.load(ctx, id)
+	}
+	size, err := s.bucket.size(ctx, s.chunk(id, 0))
+	switch {
+	case err != nil:
+		return run{}, err
+	case size <= 0: // it was removed
+		return s.load(ctx, id)
+	case r.sealed:
 		return r, nil
 	}
-	if r.exists() {
-		objects, err := s.objects(ctx, id, r.next()-1)
-		if err != nil {
-			return run{}, err
-		}
-		if r = r.extend(objects); !r.broken() {
-			return r, nil
-		}
+	objects, err := s.objects(ctx, id, r.next()-1)
+	if err != nil {
+		return run{}, err
 	}
-	return s.load(ctx, id)
+	if r = r.extend(objects); r.broken() {
+		return s.load(ctx, id)
+	}
+	return r, nil
 }
 
 // objects lists a segment's objects with numbers above after.

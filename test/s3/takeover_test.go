@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,16 +11,17 @@ import (
 
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/s3"
+	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/minio"
 )
 
 // taker is a store that takes over the segment of another one.
 func taker(t *testing.T) (u takeover) {
-	at := minio.ForTest(t)
-	u.others = open(t, at, nil)
+	u.at = minio.ForTest(t)
+	u.others = open(t, u.at, nil)
 	u.owner = create(t, u.others, id)
 	u.pages = new(atomic.Int64)
-	u.Store = open(t, at, hook(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+	u.Store = open(t, u.at, hook(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
 		if strings.Contains(r.URL.Query().Get("prefix"), "chunks/") {
 			u.pages.Add(1)
 		}
@@ -30,6 +32,7 @@ func taker(t *testing.T) (u takeover) {
 
 type takeover struct {
 	*s3.Store
+	at     *url.URL
 	others *s3.Store
 	owner  *writer
 	// pages counts the listings of chunks.
@@ -64,16 +67,43 @@ func TestATakeoverMissesNothingThatComesWhileItGoesOn(t *testing.T) {
 }
 
 func TestATakeoverOfWhatWasRemovedMeanwhileFindsNothing(t *testing.T) {
+	for what, look := range map[string]func(takeover) error{
+		"listed, to recover": func(u takeover) error { _, err := u.Recover(t.Context(), id); return err },
+		"listed, to read":    func(u takeover) error { _, err := u.Open(t.Context(), id); return err },
+		"recovered, to read": func(u takeover) error { _, err := u.Open(t.Context(), id); return err },
+	} {
+		t.Run(what, func(t *testing.T) {
+			u := taker(t)
+			u.owner.mustAppend(5)
+			_, err := u.List(t.Context(), id.Folder)
+			require.NoError(t, err)
+			if strings.HasPrefix(what, "recovered") {
+				_, err := u.Recover(t.Context(), id)
+				require.NoError(t, err)
+			}
+			require.NoError(t, u.others.Remove(t.Context(), id))
+			require.ErrorIs(t, look(u), storage.ErrNotFound)
+			listing, err := u.List(t.Context(), id.Folder)
+			require.NoError(t, err)
+			require.Empty(t, listing.Segments)
+		})
+	}
+}
+
+// What the index says of a segment that its owner has sealed meanwhile still tells
+// that a chunk is missing: no seal is put into the hole.
+func TestATakeoverPutsNoSealIntoAHole(t *testing.T) {
 	u := taker(t)
 	u.owner.mustAppend(5)
 	_, err := u.List(t.Context(), id.Folder)
 	require.NoError(t, err)
-	require.NoError(t, u.others.Remove(t.Context(), id))
+	u.owner.mustAppend(20)
+	require.NoError(t, u.owner.appender.Seal(t.Context()))
+	lose(t, u.at, "chunks/topic/0/a!/0000000010")
+	before := keys(t, u.at)
 	_, err = u.Recover(t.Context(), id)
-	require.ErrorIs(t, err, storage.ErrNotFound)
-	_, err = u.Open(t.Context(), id)
-	require.ErrorIs(t, err, storage.ErrNotFound)
-	listing, err := u.List(t.Context(), id.Folder)
 	require.NoError(t, err)
-	require.Empty(t, listing.Segments)
+	require.Equal(t, before, keys(t, u.at))
+	_, err = u.Open(t.Context(), id)
+	require.ErrorIs(t, err, talos.CorruptSegment)
 }
