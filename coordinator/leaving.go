@@ -21,7 +21,7 @@ const (
 )
 
 // Leaving is a mark on a node. An operator's outlives the node; one that a node
-// sets as it ends goes with its session.
+// sets as it ends goes with its session, or when it registers anew.
 type Leaving struct {
 	Kind LeavingKind `json:"kind"`
 	// UntilMillis is when a restart must be over, in milliseconds since 1970.
@@ -112,8 +112,8 @@ func (m *Meta) Uncordon(ctx context.Context, node string) error {
 	})
 }
 
-// LeaveNow marks this node as one that ends, unless an operator has marked it
-// already. The mark goes with the node's session.
+// LeaveNow marks this node as one that ends, unless it bears an operator's mark that
+// is not over. The mark goes with the node's session.
 func (m *Meta) LeaveNow(ctx context.Context) error {
 	return m.race(func() (bool, error) {
 		r := m.registered()

@@ -41,6 +41,7 @@ func (p *partitions) startConfigure(id talos.TopicID) []*following {
 	if !exists || p.closed {
 		return nil
 	}
+	limit := make(chan struct{}, maxOpening)
 	var all []*following
 	for _, s := range p.slots {
 		if s.id.Topic != id {
@@ -52,29 +53,32 @@ func (p *partitions) startConfigure(id talos.TopicID) []*following {
 		}
 		if s.following == nil {
 			s.following = &following{over: make(chan struct{})}
-			p.workers.Go(func() { p.keepUp(s) })
+			p.workers.Go(func() { p.keepUp(s, limit) })
 		}
 		all = append(all, s.following)
 	}
 	return all
 }
 
-// keepUp makes a slot's log follow its topic, until it does. One goroutine at a time
-// calls it for a slot.
-func (p *partitions) keepUp(s *slot) {
+// keepUp makes a slot's log follow its topic, until it does, and has a place of limit
+// meanwhile. One goroutine at a time calls it for a slot.
+func (p *partitions) keepUp(s *slot, limit chan struct{}) {
 	var err error
 	select {
-	case p.configuring <- struct{}{}:
-		defer func() { <-p.configuring }()
+	case limit <- struct{}{}:
+		defer func() { <-limit }()
 	case <-p.ctx.Done():
 		err = context.Cause(p.ctx)
 	}
 	for {
 		p.mu.Lock()
 		log, f := s.log, s.following
-		if err != nil || log == nil || s.left != nil || s.dropped || s.config == s.topic.Config || hasEnded(log) {
+		gone := log == nil || s.left != nil || s.dropped || hasEnded(log)
+		if err != nil || gone || s.config == s.topic.Config {
 			s.following = nil
-			f.err = err
+			if !gone {
+				f.err = err
+			}
 			close(f.over)
 			p.mu.Unlock()
 			return

@@ -42,8 +42,6 @@ type partitions struct {
 	stop context.CancelFunc
 	// workers are the goroutines that open, configure, hand over and drop.
 	workers sync.WaitGroup
-	// configuring has a place for each partition that is made to follow its topic.
-	configuring chan struct{}
 
 	mu     sync.Mutex // guards the fields below, and the slots
 	closed bool
@@ -98,7 +96,7 @@ func newPartitions(ctx context.Context, open opener, node *Node) *partitions {
 	return &partitions{
 		open: open, meta: node.cfg.Meta, view: node.cfg.Meta.View(), node: node.cfg.NodeID,
 		logger: node.cfg.Logger, metrics: node.metrics, outcome: node.health.observe,
-		ctx: ctx, stop: stop, configuring: make(chan struct{}, maxOpening), slots: make(map[talos.PartitionID]*slot),
+		ctx: ctx, stop: stop, slots: make(map[talos.PartitionID]*slot),
 		owned:    make(map[talos.TopicID]coordinator.Assignment),
 		releases: make(map[talos.TopicID][]*slot), releasing: make(map[talos.TopicID]bool),
 		looks: make(looks),

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/talos-log/talos/coordinator"
 	"github.com/talos-log/talos/talos"
 )
@@ -12,7 +14,7 @@ func mayTake(view *coordinator.View, op, id string) error {
 	mark, marked := view.Leaving(id)
 	refusal := &talos.Error{Kind: talos.UnschedulableNode, Op: op}
 	switch {
-	case !there && marked && mark.Kind == coordinator.LeavingRestart:
+	case !there && marked && mark.Kind == coordinator.LeavingRestart && !mark.Over(time.Now()):
 		refusal.Detail = id + " is away for a restart"
 	case !there:
 		return unknownNode(op, id)

@@ -180,6 +180,7 @@ func (c *carrier) some(ctx context.Context, moves []errand) error {
 	if _, err := within(ctx, c.s, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.client.PinPartitions(ctx, pins...)
 	}); err != nil {
+		c.asked = c.asked || !refused(err)
 		return err
 	}
 	c.asked = true
@@ -203,8 +204,19 @@ func (c *carrier) some(ctx context.Context, moves []errand) error {
 		if time.Since(changed) > carryStall {
 			return false, stalled(left[0])
 		}
-		return false, c.takers(ctx, left)
+		return false, c.stay(ctx, left)
 	})
+}
+
+// refused tells whether an error shows that no pin was set: the server looks at all of
+// them first. After any other, some may be.
+func refused(err error) bool {
+	switch talos.KindOf(err) {
+	case talos.UnknownNode, talos.UnschedulableNode, talos.UnknownTopic, talos.UnknownPartition:
+		return true
+	default:
+		return false
+	}
 }
 
 // takeArrived takes those that are where they should be out of waiting.

@@ -24,9 +24,12 @@ type pinned struct {
 	pinnedTo func()
 	// It does not answer from one time to the other.
 	away, back time.Time
-	// nodes are those that there are; c drains from a time on, unless that is zero.
-	nodes  []sdk.NodeStatus
-	drains time.Time
+	// nodes are those that there are; c drains, or is there again, from a time on, unless
+	// that is zero.
+	nodes           []sdk.NodeStatus
+	drains, returns time.Time
+	// refuses, if not empty, is what becomes of pins.
+	refuses talos.Kind
 }
 
 func newPinned(partitions int32) *pinned {
@@ -67,6 +70,9 @@ func (p *pinned) Placement(_ context.Context, topics ...talos.TopicName) ([]sdk.
 }
 
 func (p *pinned) Cluster(context.Context) (sdk.ClusterStatus, error) {
+	if !p.returns.IsZero() && time.Now().After(p.returns) {
+		*p.node("c") = sdk.NodeStatus{ID: "c", Registered: true}
+	}
 	return sdk.ClusterStatus{Nodes: append([]sdk.NodeStatus(nil), p.nodes...)}, nil
 }
 
@@ -82,6 +88,9 @@ func (p *pinned) node(id string) *sdk.NodeStatus {
 func (p *pinned) PinPartitions(ctx context.Context, pins ...sdk.Pin) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if p.refuses != "" {
+		return &talos.Error{Kind: p.refuses}
 	}
 	for _, pin := range pins {
 		p.topic.Partitions[pin.Partition].Pin = pin.Node
@@ -342,6 +351,40 @@ func TestCarrierEndsWhenANodeBeginsToDrain(t *testing.T) {
 			require.Equal(t, "logs/1, logs/2", c.undone(moves))
 			require.True(t, c.asked)
 			require.Equal(t, map[bool]string{false: "baaa", true: "b!a!a!a"}[keep], p.owners())
+		})
+	}
+}
+
+func TestCarrierWaitsForANodeThatIsAwayForAMoment(t *testing.T) {
+	for name, away := range map[string]sdk.NodeStatus{
+		"not registered": {ID: "c"},
+		"unfit":          {ID: "c", Registered: true, Unfit: "no store"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPinned(1)
+				p.moving = 5 * time.Second
+				p.pinnedTo = func() {
+					*p.node("c") = away
+					p.returns = time.Now().Add(2 * time.Second)
+				}
+				c, told := carrierOf(p)
+				require.NoError(t, c.carry(t.Context(), movesTo("c", 0)))
+				require.Equal(t, []string{"0 true"}, *told)
+			})
+		})
+	}
+}
+
+// Of an answer that got lost nobody knows whether the pins are set.
+func TestCarrierThatGotNoAnswerMayHaveAsked(t *testing.T) {
+	for _, kind := range []talos.Kind{talos.Unavailable, talos.UnschedulableNode} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPinned(1)
+			p.refuses = kind
+			c, _ := carrierOf(p)
+			require.ErrorIs(t, c.carry(t.Context(), movesTo("c", 0)), kind)
+			require.Equal(t, kind == talos.Unavailable, c.asked)
 		})
 	}
 }

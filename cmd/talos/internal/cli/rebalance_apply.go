@@ -113,7 +113,11 @@ func (a *applying) tellUndone(cmd *cobra.Command, c *carrier, moves []sdk.Planne
 		say(cmd, "nothing was moved")
 		return
 	}
-	say(cmd, "%d of %s done, not %s; go on with `%s`", len(c.carried), count(len(moves), "partition"), c.undone(moves), again)
+	left := c.undone(moves)
+	if left != "" {
+		left = ", not " + left
+	}
+	say(cmd, "%d of %s done%s; go on with `%s`", len(c.carried), count(len(moves), "partition"), left, again)
 	if a.keep {
 		say(cmd, "what was asked for stays pinned: `talos partition describe TOPIC` shows the pins")
 	}

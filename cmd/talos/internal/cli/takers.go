@@ -23,6 +23,22 @@ func (c *carrier) takers(ctx context.Context, moves []sdk.PlannedMove) error {
 	return nil
 }
 
+// stay returns an error if a node that is waited for has begun to leave. One that is
+// away or unfit may be so for a moment.
+func (c *carrier) stay(ctx context.Context, moves []sdk.PlannedMove) error {
+	status, err := c.client.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	leaving := slices.DeleteFunc(status.Nodes, func(n sdk.NodeStatus) bool { return !n.Registered || n.Mark != sdk.MarkDrain })
+	for _, m := range moves {
+		if slices.ContainsFunc(leaving, func(n sdk.NodeStatus) bool { return n.ID == m.To }) {
+			return mayTake(leaving, m, "")
+		}
+	}
+	return nil
+}
+
 // mayTake returns why the node that a move goes to gets nothing now: the move would
 // wait for as long as that lasts. where is what the move stands in, or empty.
 func mayTake(nodes []sdk.NodeStatus, m sdk.PlannedMove, where string) error {
