@@ -5,7 +5,7 @@
 // others wrote, no erasure coding, no Kerberos yet. What is inside of a segment is
 // none of its business.
 //
-//	Store ── Create ──► create, addBlock, connect to every DataNode, head, fsync
+//	Store ── Create ──► create, addBlock, head to every DataNode as it connects, fsync
 //	      │                       │ Appender (datanode.Writer): fan-out, one
 //	      │                       │ connection to each DataNode of the block
 //	      │                       ▼

@@ -29,7 +29,7 @@ type Setup struct {
 	Reserve int64
 	// Head is the first append to a new block, with a sync. Its first packet goes out
 	// with the operation, before the DataNodes have answered. HeadDone is its done, as of
-	// Append; it is not called if Connect fails. nil: there is no head.
+	// Append, and not called if Connect fails. Without HeadDone there is no head.
 	Head     []byte
 	HeadDone func(error)
 }

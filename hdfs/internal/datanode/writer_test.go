@@ -172,17 +172,19 @@ func TestAppendIsAcknowledgedByTheSlowest(t *testing.T) {
 
 // Whatever one DataNode does wrong, the writer is dead, knows whom to blame, and
 // acknowledges nothing more.
+func reset(conn net.Conn, _ received) bool {
+	_ = conn.(*net.TCPConn).SetLinger(0)
+	return false
+}
+
+// end ends the connection. With packets unread, to close it would be a reset.
+func end(conn net.Conn, _ received) bool {
+	_ = conn.(*net.TCPConn).CloseWrite()
+	_, _ = io.Copy(io.Discard, conn)
+	return false
+}
+
 func TestOneBadDataNodeEndsTheWriter(t *testing.T) {
-	reset := func(conn net.Conn, _ received) bool {
-		_ = conn.(*net.TCPConn).SetLinger(0)
-		return false
-	}
-	// With packets unread, to close would be a reset.
-	end := func(conn net.Conn, _ received) bool {
-		_ = conn.(*net.TCPConn).CloseWrite()
-		_, _ = io.Copy(io.Discard, conn)
-		return false
-	}
 	for name, c := range map[string]struct {
 		bad  action
 		want error
