@@ -15,5 +15,9 @@ each=$(((total + ${#targets[@]} - 1) / ${#targets[@]}))
 for target in "${targets[@]}"; do
 	read -r package name <<<"$target"
 	echo "fuzz $package $name: $each s"
-	go test -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" -parallel 2 "$package" | tail -n 2
+	if ! said=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" -parallel 2 "$package" 2>&1); then
+		echo "$said"
+		exit 1
+	fi
+	tail -n 2 <<<"$said"
 done
