@@ -156,14 +156,21 @@ func TestMoveAPartition(t *testing.T) {
 	}
 }
 
+// planWithout writes the plan for a cluster without a node to a file.
+func (c console) planWithout(node string) (plan, file string) {
+	c.t.Helper()
+	plan, _ = c.must("rebalance", "plan", "--without", node, "-o", "json")
+	file = filepath.Join(c.t.TempDir(), "moves.json")
+	require.NoError(c.t, os.WriteFile(file, []byte(plan), 0o600))
+	return plan, file
+}
+
 func TestApplyAPlanFile(t *testing.T) {
 	c := newConsole(t)
 	c.must("topic", "create", "logs", "--partitions", "6")
 	c.awaitOwners(map[string]int{"fake-0": 3, "fake-1": 3})
-	out, _ := c.must("rebalance", "plan", "--without", "fake-0", "-o", "json")
+	out, file := c.planWithout("fake-0")
 	require.Equal(t, 3, strings.Count(out, "\n"))
-	file := filepath.Join(t.TempDir(), "moves.json")
-	require.NoError(t, os.WriteFile(file, []byte(out), 0o600))
 
 	out, words := c.must("rebalance", "apply", "-f", file, "--pin")
 	require.Contains(t, out, "3 partitions to move")
@@ -185,8 +192,7 @@ func TestAPlanFileWithAnUnknownNodeMovesNothing(t *testing.T) {
 	c := newConsole(t)
 	c.must("topic", "create", "logs", "--partitions", "80")
 	c.awaitOwners(map[string]int{"fake-0": 40, "fake-1": 40})
-	out, _ := c.must("rebalance", "plan", "--without", "fake-0", "-o", "json")
-	file := filepath.Join(t.TempDir(), "moves.json")
+	out, file := c.planWithout("fake-0")
 	last := strings.LastIndex(out, `"to":"fake-1"`)
 	require.NoError(t, os.WriteFile(file, []byte(out[:last]+strings.Replace(out[last:], "fake-1", "fake-9", 1)), 0o600))
 	before, _ := c.must("partition", "describe", "logs")
@@ -204,9 +210,7 @@ func TestWhatGoesToADrainingNodeIsRefused(t *testing.T) {
 	c := newConsole(t)
 	c.must("topic", "create", "logs", "--partitions", "6")
 	c.awaitOwners(map[string]int{"fake-0": 3, "fake-1": 3})
-	out, _ := c.must("rebalance", "plan", "--without", "fake-0", "-o", "json")
-	file := filepath.Join(t.TempDir(), "moves.json")
-	require.NoError(t, os.WriteFile(file, []byte(out), 0o600))
+	_, file := c.planWithout("fake-0")
 	c.must("node", "drain", "fake-1")
 	before, _ := c.must("partition", "describe", "logs")
 	for _, args := range [][]string{
