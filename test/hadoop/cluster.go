@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/talos-log/talos/test/process"
 )
 
 const (
@@ -52,8 +54,6 @@ type Cluster struct {
 	// pair are both of a pair, and journals keep its edits; nil without one.
 	pair, journals []*Daemon
 	data           []*Daemon
-	// addresses are all that the daemons listen on.
-	addresses []string
 	// own are settings of a test.
 	own []property
 }
@@ -61,15 +61,6 @@ type Cluster struct {
 // Start runs a cluster, and waits until all of it serves. Where the folder has no
 // data yet, it is formatted. The error shows the end of the daemons' logs.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
-	for attempt := 1; ; attempt++ {
-		c, err := start(ctx, cfg)
-		if err == nil || attempt == startAttempts || !lostAPort(err) {
-			return c, err
-		}
-	}
-}
-
-func start(ctx context.Context, cfg Config) (*Cluster, error) {
 	c, err := prepare(cfg)
 	if err != nil {
 		return nil, err
@@ -204,7 +195,7 @@ func (c *Cluster) dataNode(n int) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	ipc, err := c.freeAddress()
+	ipc, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +213,11 @@ func (c *Cluster) dataNode(n int) (*Daemon, error) {
 
 // daemon is what both kinds have.
 func (c *Cluster) daemon(name, folder string) (*Daemon, error) {
-	address, err := c.freeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	pages, err := c.freeAddress()
+	pages, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
