@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/talos-log/talos/test/hadoop"
@@ -141,6 +142,8 @@ func (b *bench) measure(ctx context.Context, w workload) ([]Result, error) {
 		for half := range 2 {
 			for _, i := range order {
 				s := b.sides[i]
+				// What legs before this one left for the kernel to write is not this one's.
+				syscall.Sync()
 				o, err := w.run(ctx, s.client, b)
 				if err != nil {
 					return nil, fmt.Errorf("%s, round %d: %w", s.name, round, err)
