@@ -16,8 +16,8 @@ const (
 	// appender is dead.
 	putTimeout = 30 * time.Second
 	// maxChunks is how long a segment may get before the appender asks for another
-	// one: a listing has 1,000 keys a page.
-	maxChunks = 10_000
+	// one: a takeover lists it, 1,000 keys a page, and looks at its checkpoints.
+	maxChunks = 4096
 )
 
 // appender writes one segment.

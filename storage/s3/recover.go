@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/talos-log/talos/storage"
@@ -25,9 +26,18 @@ func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error
 	if err := check(ctx, "recover", id); err != nil {
 		return storage.Info{}, err
 	}
+	var (
+		looks   sync.WaitGroup
+		r       run
+		loadErr error
+	)
+	looks.Go(func() { r, loadErr = s.resume(ctx, id) })
 	e, _, err := s.find(ctx, id)
+	looks.Wait()
 	if err == nil && !e.sealed {
-		e, err = s.recover(ctx, id)
+		if err = loadErr; err == nil {
+			e, err = s.recover(ctx, id, r)
+		}
 	}
 	if err != nil {
 		return storage.Info{}, s.explain(ctx, "recover", id.String(), err)
@@ -35,9 +45,9 @@ func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error
 	return storage.Info{Name: id.Name, Size: e.bytes, Sealed: true}, nil
 }
 
-// recover seals a segment and enters that in the index.
-func (s *Store) recover(ctx context.Context, id storage.ID) (entry, error) {
-	r, err := s.seal(ctx, id)
+// recover seals a segment that has at least this run, and enters that in the index.
+func (s *Store) recover(ctx context.Context, id storage.ID, r run) (entry, error) {
+	r, err := s.seal(ctx, id, r)
 	if err != nil {
 		return entry{}, err
 	}
@@ -49,22 +59,19 @@ func (s *Store) recover(ctx context.Context, id storage.ID) (entry, error) {
 	return entry{name: id.Name, sealed: true, chunks: r.next(), bytes: r.size()}, nil
 }
 
-// seal puts the seal at the first number that is missing, unless there is one.
-func (s *Store) seal(ctx context.Context, id storage.ID) (run, error) {
+// seal puts the seal at the first number that is missing, unless there is one. The
+// segment has at least this run.
+func (s *Store) seal(ctx context.Context, id storage.ID, r run) (run, error) {
 	overtaken := 0
-	load := s.resume
 	for range recoverRounds {
-		r, err := load(ctx, id)
-		load = s.load
 		switch {
-		case err != nil:
-			return run{}, err
 		case !r.exists():
 			return run{}, storage.ErrNotFound
 		case r.sealed:
 			return r, nil
 		}
-		switch err := s.bucket.create(ctx, s.chunk(id, r.next()), nil); {
+		err := s.bucket.create(ctx, s.chunk(id, r.next()), nil)
+		switch {
 		case err == nil:
 			r.sealed = true
 			return r, nil
@@ -82,6 +89,9 @@ func (s *Store) seal(ctx context.Context, id storage.ID) (run, error) {
 				return run{}, err
 			}
 		default:
+			return run{}, err
+		}
+		if r, err = s.load(ctx, id); err != nil {
 			return run{}, err
 		}
 	}
@@ -106,18 +116,19 @@ func (s *Store) enterSealed(ctx context.Context, id storage.ID, chunks, bytes in
 	if err := s.bucket.overwrite(ctx, sealed); err != nil {
 		return err
 	}
+	var removal sync.WaitGroup
+	removal.Go(func() {
+		if err := s.bucket.remove(ctx, s.open(id)); err != nil {
+			// The other entry is what counts; this one goes with the segment.
+			s.log.Warn("an index entry was not removed", "key", s.open(id), "error", err)
+		}
+	})
 	size, err := s.bucket.size(ctx, s.chunk(id, 0))
-	if err != nil {
-		return err
+	removal.Wait()
+	if err == nil && size <= 0 {
+		err = errors.Join(storage.ErrNotFound, s.bucket.remove(ctx, sealed, s.open(id)))
 	}
-	if size <= 0 {
-		return errors.Join(storage.ErrNotFound, s.bucket.remove(ctx, sealed, s.open(id)))
-	}
-	if err := s.bucket.remove(ctx, s.open(id)); err != nil {
-		// The other entry is what counts; this one goes with the segment.
-		s.log.Warn("an index entry was not removed", "key", s.open(id), "error", err)
-	}
-	return nil
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -38,7 +38,10 @@ func (s *Store) remove(ctx context.Context, id storage.ID) error {
 // is none but it may come to be, it puts an object 0, so that it never does.
 func (s *Store) bury(ctx context.Context, id storage.ID, expected bool) error {
 	for {
-		_, err := s.seal(ctx, id)
+		r, err := s.resume(ctx, id)
+		if err == nil {
+			_, err = s.seal(ctx, id, r)
+		}
 		switch {
 		case errors.Is(err, talos.CorruptSegment):
 			s.log.Warn("a damaged segment is removed: its appender, if one lives, is not stopped", "segment", id.String(), "error", err)

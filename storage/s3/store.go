@@ -23,9 +23,9 @@ const (
 	idleClose = 30 * time.Minute
 	// listParallel bounds the unsealed segments that one List looks at together.
 	listParallel = 8
-	// checkpointAppends bounds the requests that loading a segment's end takes, and the
-	// chain of its checkpoints, of which maxChunks has 40.
-	checkpointAppends = 256
+	// checkpointAppends bounds the requests that loading a segment's end takes. Each
+	// checkpoint before the newest costs one, too: maxChunks has 64 of them.
+	checkpointAppends = 64
 )
 
 // Store keeps segments below a prefix of a bucket. All methods may be called
@@ -198,20 +198,28 @@ func (s *Store) resume(ctx context.Context, id storage.ID) (run, error) {
 	if !r.exists() {
 		return s.load(ctx, id)
 	}
-	size, err := s.bucket.size(ctx, s.chunk(id, 0))
-	switch {
-	case err != nil:
-		return run{}, err
-	case size <= 0: // it was removed
-		return s.load(ctx, id)
-	case r.sealed:
-		return r, nil
+	var (
+		size    int64
+		objects []object
+	)
+	group, looking := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		size, err = s.bucket.size(looking, s.chunk(id, 0))
+		return err
+	})
+	if !r.sealed {
+		group.Go(func() (err error) {
+			objects, err = s.objects(looking, id, r.next()-1)
+			return err
+		})
 	}
-	objects, err := s.objects(ctx, id, r.next()-1)
-	if err != nil {
+	if err := group.Wait(); err != nil {
 		return run{}, err
 	}
-	if r = r.extend(objects); r.broken() {
+	if !r.sealed {
+		r = r.extend(objects)
+	}
+	if removed := size <= 0; removed || r.broken() {
 		return s.load(ctx, id)
 	}
 	return r, nil

@@ -15,6 +15,8 @@ import (
 const (
 	firstReadBytes = 64 << 10
 	maxReadBytes   = 1 << 20
+	// aloneBytes is how much is read at first of a frame behind which nothing is wanted.
+	aloneBytes = 4 << 10
 )
 
 // unknownOffset means that any base offset may come next.

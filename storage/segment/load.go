@@ -191,7 +191,9 @@ func (l *loader) checkpointAt(ctx context.Context, pos int64) (Frame, Checkpoint
 }
 
 func (l *loader) frameAt(ctx context.Context, pos int64) (Frame, error) {
-	return newFrames(l.src, l.out.Salt, pos, l.Size, unknownOffset).read(ctx)
+	r := newFrames(l.src, l.out.Salt, pos, l.Size, unknownOffset)
+	r.chunk = aloneBytes
+	return r.read(ctx)
 }
 
 // tail verifies and applies what lies behind the snapshot.

@@ -259,6 +259,26 @@ func TestLoadReadsLittle(t *testing.T) {
 	require.Less(t, src.read, 256<<10)
 }
 
+// Of each checkpoint before the newest one its own bytes are read, hardly more: on S3
+// what lies behind it would be a request for each frame.
+func TestLoadReadsOfACheckpointItself(t *testing.T) {
+	const checkpoints = 40
+	o := newOwner(t, testHeader(wideOpen))
+	for range checkpoints {
+		for range 16 {
+			o.data([]string{strings.Repeat("x", 8<<10)})
+		}
+		o.checkpoint()
+		o.ack(0)
+	}
+	o.data([]string{"the tail"})
+	src := &memory{bytes: o.bytes}
+	l, err := Load(t.Context(), src, LoadOptions{ID: testID, Size: o.w.Size()})
+	require.NoError(t, err)
+	require.Equal(t, o.w.Index(), l.Index)
+	require.Less(t, src.read, (checkpoints+4)*aloneBytes)
+}
+
 // Reading one batch anywhere in a large segment reads about an index interval.
 func TestReadBatchesReadsLittle(t *testing.T) {
 	o := large(t)
