@@ -164,6 +164,46 @@ func TestBatchesWaitForAPartitionThatMoves(t *testing.T) {
 	})
 }
 
+// A takeover takes longer than a batch may wait: who comes again waits again, and
+// is there the moment it is open. But nothing waits for what takes all too long.
+func TestBatchesWaitAgainForAPartitionThatTakesItsTime(t *testing.T) {
+	for what, rounds := range map[string]int{"for long": 3, "for too long": int(parkLimit / parkTime)} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, gate := newGated()
+				first := c.start(t, "n1")
+				topic := first.createTopic(t, "logs", 1)
+				first.producer(t).produce(topic, 0, newBatch(t, "a"))
+				second := c.start(t, "n2")
+				hold := make(chan struct{})
+				gate.set(hold, nil)
+				require.NoError(t, first.meta.Pin(t.Context(), idOf(t, topic), func(pins coordinator.Pins) { pins[0] = "n2" }))
+				require.Eventually(t, func() bool { return second.owners(t, topic)[0] == "n2" }, patience, time.Millisecond)
+
+				p := second.producer(t)
+				waited := func() time.Duration {
+					begun := time.Now()
+					p.send(topic.GetId(), 0, newBatch(t, "b"))
+					require.Equal(t, string(talos.NotServing), p.receive().GetError().GetKind())
+					return time.Since(begun)
+				}
+				for range rounds {
+					require.Equal(t, parkTime, waited())
+				}
+				if what == "for too long" {
+					require.Zero(t, waited())
+					close(hold)
+					return
+				}
+				p.send(topic.GetId(), 0, newBatch(t, "b"))
+				<-time.After(parkTime / 2)
+				close(hold)
+				require.EqualValues(t, 1, p.receive().GetAppended().GetBaseOffset())
+			})
+		})
+	}
+}
+
 // A node that can't reach the store for long says so, and the other one gets its
 // partitions; until it can again.
 func TestANodeWithoutAStoreGivesItsPartitionsAway(t *testing.T) {

@@ -8,9 +8,11 @@ import (
 
 const (
 	// maxParked bounds the batches of one partition that wait for it to be opened or
-	// handed over, and parkTime how long they do.
+	// handed over, and parkTime how long they do. Who comes again waits again, unless
+	// batches have come for parkLimit.
 	maxParked = 64
 	parkTime  = 500 * time.Millisecond
+	parkLimit = 5 * time.Second
 )
 
 // parked are batches that came while their partition was on its way: to here, then
@@ -20,9 +22,12 @@ const (
 type parked struct {
 	waiting []func(found)
 	timer   *time.Timer
-	// over tells that time is up for what is under way: nothing waits for it.
-	over bool
+	// until is when nothing waits any more for what is under way; zero before the first.
+	until time.Time
 }
+
+// late tells whether it is too late to wait.
+func (p *parked) late() bool { return !p.until.IsZero() && !time.Now().Before(p.until) }
 
 // withLog calls f with what is found of a partition: at once, or, while it is on its
 // way, a little later. f must not block, nor use the partitions.
@@ -37,11 +42,14 @@ func (p *partitions) withLogLocked(id talos.PartitionID, f func(found)) {
 	if s == nil && now.opening != nil && p.parkUnheard(id, f) {
 		return
 	}
-	if s == nil || now.opening == nil || s.parked.over || len(s.parked.waiting) >= maxParked {
+	if s == nil || now.opening == nil || s.parked.late() || len(s.parked.waiting) >= maxParked {
 		f(now)
 		return
 	}
 	s.parked.waiting = append(s.parked.waiting, f)
+	if s.parked.until.IsZero() {
+		s.parked.until = time.Now().Add(parkLimit)
+	}
 	if s.parked.timer == nil {
 		s.parked.timer = time.AfterFunc(parkTime, func() { p.giveUp(s) })
 	}
@@ -55,7 +63,7 @@ func (p *partitions) giveUp(s *slot) {
 		return // it was faster
 	}
 	waiting := s.parked.waiting
-	s.parked = parked{over: true}
+	s.parked = parked{until: s.parked.until}
 	for _, f := range waiting {
 		f(found{err: notServing(s.id, "it takes its time to be opened, or handed over")})
 	}
