@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/talos-log/talos/talos"
 )
 
 // LeavingKind is how a node leaves.
@@ -62,7 +64,7 @@ func (m *Meta) Drain(ctx context.Context, node string) error {
 			return false, fmt.Errorf("coordinator.Drain: %w", err)
 		}
 		// As it is, not as the view has it: that may not show an Uncordon yet.
-		if now, err := decodeLeaving(e); e.Revision != 0 && err == nil && now.Kind == LeavingDrain && !now.Ending {
+		if drained(e) {
 			m.awaitSeen(ctx, e.Revision)
 			return true, nil
 		}
@@ -70,15 +72,28 @@ func (m *Meta) Drain(ctx context.Context, node string) error {
 	})
 }
 
-// Restart marks a node as one that comes back until then.
+// Restart marks a node as one that comes back until then. It fails with
+// UnschedulableNode if an operator has drained the node: the restart would end that.
 func (m *Meta) Restart(ctx context.Context, node string, until time.Time) error {
 	return m.race(func() (bool, error) {
 		e, err := m.load(ctx, leavingKey(node))
 		if err != nil {
 			return false, fmt.Errorf("coordinator.Restart: %w", err)
 		}
+		if drained(e) {
+			return false, &talos.Error{
+				Kind: talos.UnschedulableNode, Op: "coordinator.Restart", Subject: node,
+				Detail: "it is drained, so there is nothing to keep for it; end and start it as it is, or uncordon it first",
+			}
+		}
 		return m.mark(ctx, e, Leaving{Kind: LeavingRestart, UntilMillis: until.UnixMilli(), SinceMillis: m.now().UnixMilli()})
 	})
+}
+
+// drained tells whether that is an operator's mark that the node should own nothing.
+func drained(e Entry) bool {
+	now, err := decodeLeaving(e)
+	return e.Revision != 0 && err == nil && now.Kind == LeavingDrain && !now.Ending
 }
 
 // mark replaces what was read, unless somebody else did.

@@ -270,6 +270,22 @@ func TestLeaving_ARestartEndsWithTheNextRegistrationADrainDoesNot(t *testing.T) 
 	})
 }
 
+// A restart ends with the node's return: of a node that is to own nothing it would
+// take the drain away, unasked.
+func TestLeaving_ARestartIsNoWayOutOfADrain(t *testing.T) {
+	eachDriver(t, func(t *testing.T, open func() handle) {
+		m := registered(t, open(), "a")
+		restart := func() error { return m.Restart(t.Context(), "a", time.Now().Add(time.Hour)) }
+		require.NoError(t, m.Drain(t.Context(), "a"))
+		require.ErrorIs(t, restart(), talos.UnschedulableNode)
+		mark, _ := m.View().Leaving("a")
+		require.Equal(t, coordinator.LeavingDrain, mark.Kind)
+		require.NoError(t, m.Uncordon(t.Context(), "a"))
+		require.NoError(t, restart())
+		require.NoError(t, restart(), "for longer")
+	})
+}
+
 func TestLeaving_ANodesOwnMarkGoesWithIt(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open func() handle) {
 		operator := openMeta(t, open(), "b")

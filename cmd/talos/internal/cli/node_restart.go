@@ -22,7 +22,8 @@ and nothing moves. While it is away its partitions take and give no records, and
 clients wait. What is not back in time goes to other nodes, and a node that was not
 ended by then is like any other again.
 
-Then end the node, and start it again under the same id. That ends the mark.`,
+Then end the node, and start it again under the same id. That ends the mark. A node
+that is drained needs none, and is refused: it has nothing that could be kept.`,
 		Example: `  talos node restart node-2 --hold 1m`,
 		Args:    exactArgs("a node"),
 	}
