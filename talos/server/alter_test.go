@@ -232,3 +232,32 @@ func TestListOffsetsAtATime(t *testing.T) {
 		require.Equal(t, c.want, response.GetPartitions()[0].GetOffsetAtTime())
 	}
 }
+
+// A topic is deleted while another node is about to alter it. Its last manifest would
+// say that it is there, of data that is gone.
+func TestNoManifestOutlivesATopicThatIsDeletedWhileItIsAltered(t *testing.T) {
+	c := newCluster()
+	store := &slowManifests{Store: c.store, held: make(chan chan struct{})}
+	c.store = store
+	a, b := c.start(t, "a"), c.start(t, "b")
+	topic := a.createTopic(t, "logs", 1)
+	id := idOf(t, topic)
+	folder := id.String()
+	store.hold.Store(&folder)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := a.admin.AlterTopic(t.Context(), &talosv1.AlterTopicRequest{Name: "logs", Partitions: proto.Int32(2)})
+		ended <- err
+	}()
+	goOn := <-store.held
+	_, err := b.admin.DeleteTopic(t.Context(), &talosv1.DeleteTopicRequest{Name: "logs"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		left, err := b.meta.Deleted(t.Context())
+		return err == nil && len(left) == 0
+	}, patience, time.Millisecond, "its data is removed")
+	close(goOn)
+	require.Equal(t, "UnknownTopic", detail(t, <-ended).GetKind())
+	_, err = manifest.Latest(t.Context(), c.store, id)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/talos-log/talos/storage"
@@ -38,7 +39,7 @@ func (t *term) settleManifest(ctx context.Context, name talos.TopicName, id talo
 	for {
 		topic, err := t.node.cfg.Meta.Topic(ctx, name)
 		if errors.Is(err, talos.UnknownTopic) || err == nil && topic.ID != id {
-			return nil // it was deleted, and its manifests go
+			return t.endManifest(ctx, id)
 		}
 		if err != nil {
 			return err
@@ -54,4 +55,29 @@ func (t *term) settleManifest(ctx context.Context, name talos.TopicName, id talo
 			return err
 		}
 	}
+}
+
+// endManifest makes the newest manifest of a deleted topic say so, if one was written
+// behind that. If the removal of its data is over, nobody will take it away: then it
+// goes at once.
+func (t *term) endManifest(ctx context.Context, id talos.TopicID) error {
+	store := t.node.cfg.Store
+	newest, err := manifest.Latest(ctx, store, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = manifest.Bury(ctx, store, newest.Topic, time.Now())
+	}
+	if err != nil {
+		return storeError("server.AlterTopic", newest.Topic, err)
+	}
+	left, err := t.node.cfg.Meta.Deleted(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(left, func(topic talos.Topic) bool { return topic.ID == id }) {
+		return nil
+	}
+	return removeManifests(ctx, store, id)
 }
