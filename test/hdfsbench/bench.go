@@ -62,6 +62,8 @@ type bench struct {
 type side struct {
 	name   string
 	client client
+	// pid is the client's process.
+	pid int
 }
 
 // Run measures on a running HDFS of three DataNodes, and says on words how it
@@ -87,7 +89,7 @@ func Run(ctx context.Context, c *hadoop.Cluster, p Plan, words io.Writer) (r Rep
 		return r, err
 	}
 	defer func() { err = errors.Join(err, ours.close()) }()
-	b := &bench{plan: p, cluster: c, words: words, sides: [2]side{{"Talos", ours}, {"Hadoop", hadoops}}}
+	b := &bench{plan: p, cluster: c, words: words, sides: [2]side{{"Talos", ours, os.Getpid()}, {"Hadoop", hadoops, hadoops.cmd.Process.Pid}}}
 	r.Begun, r.LoadBefore = time.Now(), process.LoadAverage()
 	if err := b.warmUp(ctx); err != nil {
 		return r, err
@@ -142,9 +144,7 @@ func (b *bench) measure(ctx context.Context, w workload) ([]Result, error) {
 		for half := range 2 {
 			for _, i := range order {
 				s := b.sides[i]
-				// What legs before this one left for the kernel to write is not this one's.
-				syscall.Sync()
-				o, err := w.run(ctx, s.client, b)
+				o, err := b.leg(ctx, w, s)
 				if err != nil {
 					return nil, fmt.Errorf("%s, round %d: %w", s.name, round, err)
 				}
@@ -163,6 +163,31 @@ func (b *bench) measure(ctx context.Context, w workload) ([]Result, error) {
 		results = append(results, f.result(legs))
 	}
 	return results, nil
+}
+
+// leg runs a workload on one side.
+func (b *bench) leg(ctx context.Context, w workload, s side) (o outcome, err error) {
+	// What legs before this one left for the kernel to write is not this one's.
+	syscall.Sync()
+	client, machine, err := used(s.pid)
+	if err != nil {
+		return o, err
+	}
+	if o, err = w.run(ctx, s.client, b); err != nil {
+		return o, err
+	}
+	clientThen, machineThen, err := used(s.pid)
+	o.client, o.machine = clientThen-client, machineThen-machine
+	return o, err
+}
+
+// used is the processor time of a process, and of the whole machine, so far.
+func used(pid int) (client, machine time.Duration, err error) {
+	if client, err = process.ProcessorTime(pid); err != nil {
+		return 0, 0, err
+	}
+	machine, err = process.MachineTime()
+	return client, machine, err
 }
 
 // values are a leg's figures, for people who wait.

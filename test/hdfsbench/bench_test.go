@@ -51,8 +51,8 @@ func TestSidesTakeTurnsAndTheFirstLegsDoNotCount(t *testing.T) {
 	var order []string
 	opening := workloads()[5]
 	b := &bench{plan: Plan{Rounds: 2}, words: t.Output(), sides: [2]side{
-		{"Talos", fake{name: "T", took: time.Millisecond, order: &order}},
-		{"Hadoop", fake{name: "H", took: 4 * time.Millisecond, order: &order}},
+		{"Talos", fake{name: "T", took: time.Millisecond, order: &order}, os.Getpid()},
+		{"Hadoop", fake{name: "H", took: 4 * time.Millisecond, order: &order}, os.Getpid()},
 	}}
 	figures, err := b.measure(t.Context(), opening)
 	require.NoError(t, err)
@@ -64,11 +64,19 @@ func TestSidesTakeTurnsAndTheFirstLegsDoNotCount(t *testing.T) {
 	var out bytes.Buffer
 	r := Report{Figures: figures}
 	require.NoError(t, r.WriteTable(&out))
-	require.Contains(t, out.String(), "\n| opening a segment, first bytes synced, p50 | 0.25 | ≤ 0.5 | yes | 0 % | 0 % |\n")
+	require.Regexp(t, `\n\| opening a segment, first bytes synced, p50 \| 0.25 \| ≤ 0.5 \| yes \| 0 % \| 0 % \| \d+ % \| \d+ % \|\n`, out.String())
 	out.Reset()
 	require.NoError(t, r.WriteJSON(&out))
 	require.NoError(t, json.Unmarshal(out.Bytes(), &Report{}))
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+}
+
+func TestTheShareIsOfAllLegsTogether(t *testing.T) {
+	r := figure{value: throughput}.result([2][2][]outcome{
+		{{{client: 1, machine: 2}}, {{client: 1, machine: 8}}}, {{{client: 3, machine: 4}}, nil},
+	})
+	require.InDelta(t, 20, r.TalosShare, 0.001)
+	require.InDelta(t, 75, r.HadoopShare, 0.001)
 }
 
 func TestAFigureIsTheMedianOfALegAndTheHalvesTellTheSpread(t *testing.T) {

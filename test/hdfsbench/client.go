@@ -48,4 +48,7 @@ type outcome struct {
 	// 0 for a client that goes on with the same file.
 	closed time.Duration
 	bytes  int64
+	// client and machine are the processor time that the client and the whole machine
+	// used for the leg, with the making and the end of its files.
+	client, machine time.Duration
 }

@@ -36,10 +36,14 @@ type Result struct {
 	Absolute bool    `json:"absolute"`
 	Met      bool    `json:"met"`
 	// The spreads are how far the halves of a side are apart, in percent.
-	TalosSpread  float64   `json:"talos_spread_percent"`
-	HadoopSpread float64   `json:"hadoop_spread_percent"`
-	TalosLegs    []float64 `json:"talos_legs"`
-	HadoopLegs   []float64 `json:"hadoop_legs"`
+	TalosSpread  float64 `json:"talos_spread_percent"`
+	HadoopSpread float64 `json:"hadoop_spread_percent"`
+	// The shares are how much of the machine's processor time the client itself used, in
+	// percent: what is left is HDFS', and bounds what any client can gain.
+	TalosShare  float64   `json:"talos_share_percent"`
+	HadoopShare float64   `json:"hadoop_share_percent"`
+	TalosLegs   []float64 `json:"talos_legs"`
+	HadoopLegs  []float64 `json:"hadoop_legs"`
 }
 
 // result sums up legs by side, then by half.
@@ -47,6 +51,7 @@ func (f figure) result(legs [2][2][]outcome) Result {
 	r := Result{Name: f.name, Unit: f.unit, Target: f.target, More: f.more, Absolute: f.absolute}
 	r.TalosLegs, r.Talos, r.TalosSpread = f.sum(legs[0])
 	r.HadoopLegs, r.Hadoop, r.HadoopSpread = f.sum(legs[1])
+	r.TalosShare, r.HadoopShare = share(legs[0]), share(legs[1])
 	if r.Hadoop > 0 {
 		r.Ratio = r.Talos / r.Hadoop
 	}
@@ -82,6 +87,14 @@ func (f figure) sum(halves [2][]outcome) (all []float64, middle, spread float64)
 	return all, median(all), spread
 }
 
+func share(halves [2][]outcome) float64 {
+	var client, machine time.Duration
+	for _, o := range slices.Concat(halves[0], halves[1]) {
+		client, machine = client+o.client, machine+o.machine
+	}
+	return 100 * float64(client) / float64(max(machine, 1))
+}
+
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -100,9 +113,10 @@ func (r Report) WriteJSON(w io.Writer) error {
 // WriteTable writes the ratios as a table in Markdown.
 func (r Report) WriteTable(w io.Writer) error {
 	var text strings.Builder
-	text.WriteString("| | Talos / Hadoop's client | target | met | spread of Talos | of Hadoop's client |\n|---|---|---|---|---|---|\n")
+	text.WriteString("| | Talos / Hadoop's client | target | met | spread of Talos | of Hadoop's client | share of Talos | of Hadoop's client |\n|---|---|---|---|---|---|---|---|\n")
 	for _, f := range r.Figures {
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.0f %% | %s |\n", f.Name, f.ratio(), f.goal(), f.verdict(), f.TalosSpread, f.hadoopSpread())
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.0f %% | %s | %.0f %% | %.0f %% |\n",
+			f.Name, f.ratio(), f.goal(), f.verdict(), f.TalosSpread, f.hadoopSpread(), f.TalosShare, f.HadoopShare)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -42,6 +42,24 @@ func parseTicks(stat string) (int64, error) {
 	return user + system, errors.Join(err, err2)
 }
 
+// MachineTime is the processor time that all processes and the kernel have used since
+// the machine began.
+func MachineTime() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	ticks, err := parseBusy(string(text))
+	return time.Duration(ticks) * time.Second / ticksPerSecond, err
+}
+
+// parseBusy adds up the first line of proc_stat(5), without idle, iowait and steal.
+func parseBusy(stat string) (int64, error) {
+	var user, nice, system, idle, iowait, irq, softirq int64
+	_, err := fmt.Sscanf(stat, "cpu %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq)
+	return user + nice + system + irq + softirq, err
+}
+
 // ResidentMemory is what processes hold now, in bytes.
 func ResidentMemory(pids ...int) (int64, error) { return memory("VmRSS:", pids) }
 

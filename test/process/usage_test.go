@@ -21,3 +21,11 @@ func TestMemoryIsReadFromItsField(t *testing.T) {
 	_, err = parseKiB("Name:\tx\n", "VmRSS:")
 	require.EqualError(t, err, "no VmRSS:")
 }
+
+func TestTheMachineIsNotBusyWhileItWaits(t *testing.T) {
+	n, err := parseBusy("cpu  10 20 30 4000 5000 6 7 8000 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
+	require.NoError(t, err)
+	require.EqualValues(t, 10+20+30+6+7, n)
+	_, err = parseBusy("intr 1")
+	require.Error(t, err)
+}
