@@ -96,7 +96,7 @@ func newCluster(t *testing.T, open func() storage.Store) *cluster {
 
 func (c *cluster) client() *etcd.KV {
 	c.t.Helper()
-	kv, err := etcd.Open(etcd.Config{Endpoints: []string{c.etcd.Endpoint()}, SessionTTL: 2 * time.Second})
+	kv, err := etcd.Open(etcd.Config{Endpoints: []string{c.etcd.Endpoint()}, SessionTTL: 10 * time.Second})
 	require.NoError(c.t, err)
 	return kv
 }

@@ -16,7 +16,7 @@ func Objects() []Mutant {
 		},
 		{
 			Name:    "recovers without a seal",
-			Edits:   []Edit{{"storage/s3/recover.go", "err := s.bucket.create(ctx, s.chunk(id, r.next()), nil); {", "err := error(nil); {"}},
+			Edits:   []Edit{{"storage/s3/recover.go", "		err := s.bucket.create(ctx, s.chunk(id, r.next()), nil)\n", "		err := error(nil)\n"}},
 			Package: tests, Test: "TestAZombieAcknowledgesNothingAfterTheRecovery", Says: "acknowledged beyond the recovered length",
 		},
 		{

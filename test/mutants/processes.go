@@ -7,7 +7,7 @@ import "strconv"
 func Processes() []Mutant {
 	return []Mutant{
 		inHistories("fences nobody", "s3", "late-writes", "two-owners",
-			Edit{"storage/s3/recover.go", "err := s.bucket.create(ctx, s.chunk(id, r.next()), nil); {", "err := error(nil); {"}),
+			Edit{"storage/s3/recover.go", "		err := s.bucket.create(ctx, s.chunk(id, r.next()), nil)\n", "		err := error(nil)\n"}),
 		inHistories("serves on though its lease is over", "local", "cut-etcd", "a node without etcd goes on",
 			Edit{"coordinator/etcd/session.go", "	lifetime := s.ttl * 9 / 10\n", "	lifetime := s.ttl * 1000\n"}),
 		inHistories("stores a duplicate", "local", "cut-clients", "duplicate",
