@@ -51,13 +51,20 @@ func (c *Cluster) wake(d *Daemon) error {
 
 // wakeAll makes daemons run, and waits until they do.
 func (c *Cluster) wakeAll(ctx context.Context, all []*Daemon) error {
+	ran := map[*Daemon]bool{}
 	for _, d := range all {
+		ran[d] = d.Running()
 		if err := c.wake(d); err != nil {
 			return err
 		}
 	}
 	for _, d := range all {
-		if err := d.await(ctx); err != nil {
+		err := d.await(ctx)
+		if err != nil && ran[d] && !d.Running() {
+			// A former active NameNode ends when it comes to know that it is that.
+			err = c.wakeAll(ctx, []*Daemon{d})
+		}
+		if err != nil {
 			return err
 		}
 	}
