@@ -3,6 +3,7 @@ package storagetest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -27,23 +28,19 @@ var recoverTests = []test{
 		requireZombie(g)
 	}},
 	{"stops an appender with appends in flight", func(t *testing.T, s storage.Store) {
-		for round := range 20 {
+		rounds(t, 20, func(t *testing.T, round int) {
 			g := create(t, s, id(fmt.Sprint("a", round)))
 			g.mustAppend(round % 3)
 			g.appendN(20)
 			g.mustRecover()
 			requireZombie(g)
-		}
+		})
 	}},
 	{"stops an appender that never pauses", func(t *testing.T, s storage.Store) {
-		for round := range 20 {
-			raceWithAppends(t, s, id(fmt.Sprint("a", round)))
-		}
+		rounds(t, 20, func(t *testing.T, round int) { raceWithAppends(t, s, id(fmt.Sprint("a", round))) })
 	}},
 	{"makes the length final even while Create still runs", func(t *testing.T, s storage.Store) {
-		for round := range 20 {
-			raceWithCreate(t, s, id(fmt.Sprint("a", round)))
-		}
+		rounds(t, 20, func(t *testing.T, round int) { raceWithCreate(t, s, id(fmt.Sprint("a", round))) })
 	}},
 	{"finds all of a segment that was abandoned", func(t *testing.T, s storage.Store) {
 		g := create(t, s, id("a"))
@@ -66,7 +63,7 @@ var recoverTests = []test{
 		require.Equal(t, first, g.mustRecover())
 	}},
 	{"by several at once finds one length", func(t *testing.T, s storage.Store) {
-		for round := range 10 {
+		rounds(t, 10, func(t *testing.T, round int) {
 			g := create(t, s, id(fmt.Sprint("a", round)))
 			g.appendN(20)
 			infos, errs := make([]storage.Info, 4), make([]error, 4)
@@ -80,10 +77,10 @@ var recoverTests = []test{
 				require.NoError(t, errs[i])
 				require.Equal(t, size, infos[i].Size)
 			}
-		}
+		})
 	}},
 	{"while it is being sealed leaves all that was acknowledged", func(t *testing.T, s storage.Store) {
-		for round := range 20 {
+		rounds(t, 20, func(t *testing.T, round int) {
 			g := create(t, s, id(fmt.Sprint("a", round)))
 			g.appendN(10)
 			sealed := make(chan error, 1)
@@ -95,7 +92,7 @@ var recoverTests = []test{
 			} else {
 				require.ErrorIs(t, err, storage.ErrDead)
 			}
-		}
+		})
 	}},
 	{"leaves other segments alone", func(t *testing.T, s storage.Store) {
 		g, other := create(t, s, id("a")), create(t, s, id("b"))
@@ -112,6 +109,17 @@ var recoverTests = []test{
 			require.ErrorIs(t, err, storage.ErrNotFound, "%s", missing)
 		}
 	}},
+}
+
+// rounds runs rounds of a test side by side: a recovery may wait for another process.
+func rounds(t *testing.T, n int, round func(t *testing.T, number int)) {
+	t.Helper()
+	for number := range n {
+		t.Run(strconv.Itoa(number), func(t *testing.T) {
+			t.Parallel()
+			round(t, number)
+		})
+	}
 }
 
 // requireZombie requires that nothing the recovered appender does has an effect.
