@@ -27,7 +27,7 @@ func TestTheMainJobSurvivesKills(t *testing.T) {
 	total := len(input) * len(four)
 	follower := s.Follow()
 	since := s.History.Now()
-	producers := s.Produce(len(input), 1000, four)
+	producers := s.Produce(len(input), 500, four)
 
 	step := (lastShare - firstShare - slack) / kills
 	for kill := range kills {

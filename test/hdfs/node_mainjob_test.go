@@ -23,7 +23,7 @@ func TestTheMainJobSurvivesKillsOfNodeAndDataNodes(t *testing.T) {
 	victim := cluster.DataNodes()[rng.IntN(3)]
 	follower := s.Follow()
 	since := s.History.Now()
-	producers := s.Produce(len(input), 1000, four)
+	producers := s.Produce(len(input), 500, four)
 
 	killNode := func() {
 		s.Node.Kill()

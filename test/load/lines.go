@@ -20,7 +20,7 @@ const (
 	// has short lines, and a job of so many takes minutes where all it is to meet is
 	// over in one.
 	maxInput = 5 << 20
-	maxLines = 40_000
+	maxLines = 20_000
 )
 
 // Lines returns the lines of real text files, without their line feed but with a

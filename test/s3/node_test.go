@@ -37,7 +37,7 @@ func TestTheMainJobSurvivesKillsAndAnOutage(t *testing.T) {
 	total := len(input) * len(four)
 	follower := s.Follow()
 	since := s.History.Now()
-	producers := s.Produce(len(input), 1000, four)
+	producers := s.Produce(len(input), 500, four)
 
 	killNode := func() {
 		s.Node.Kill()
