@@ -12,7 +12,7 @@ import (
 )
 
 // slower is how many times fewer histories are drawn than over other stores.
-const slower = 10
+const slower = 16
 
 // Random histories of a partition, held against a plain list.
 func TestRandomHistoriesKeepEveryPromise(t *testing.T) {

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,20 @@ import (
 	"go.uber.org/goleak"
 )
 
+// usual is how many histories are drawn over a store, unless the flag -rapid.checks or
+// RAPID_CHECKS says how many.
+const usual = "40"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	told := os.Getenv("RAPID_CHECKS") != ""
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "rapid.checks" })
+	if !told {
+		if err := flag.Set("rapid.checks", usual); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	code := minio.Main(m)
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,7 +50,7 @@ func TestRandomHistoriesKeepEveryPromise(t *testing.T) {
 }
 
 // slower is how many times fewer histories are drawn over a slow store.
-const slower = 4
+const slower = 2
 
 func TestRandomHistoriesOverS3KeepEveryPromise(t *testing.T) {
 	histories.DrawFewer(t, objects(t), slower)
