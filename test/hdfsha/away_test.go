@@ -12,7 +12,6 @@ import (
 	"github.com/talos-log/talos/sdk"
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/talos"
-	"github.com/talos-log/talos/talos/batch"
 	"github.com/talos-log/talos/test/scene"
 )
 
@@ -20,6 +19,9 @@ const (
 	// away is how long there is no NameNode: longer than a call is repeated for. To
 	// start them takes a while, too.
 	away = 22 * time.Second
+	// appendEvery is how often something is appended meanwhile: as fast as it goes would
+	// take the processors from the daemons that are started.
+	appendEvery = 5 * time.Millisecond
 	// maxMemory bounds what a node takes in that time, in bytes.
 	maxMemory = 512 << 20
 )
@@ -36,7 +38,7 @@ func TestTheNameNodesAreAwayForAWhile(t *testing.T) {
 	s := nodeScene(t, cluster)
 	follower := s.Follow()
 	// More than a segment takes waits for its answer.
-	producers := s.Produce(0, 20_000, []batch.Codec{batch.None, batch.None})
+	producers := produce(s, 20_000)
 	open, err := store.Create(t.Context(), storage.ID{Folder: "segments", Name: "open"}, []byte("head"), talos.Sync)
 	require.NoError(t, err)
 	t.Cleanup(open.Abandon)
@@ -85,7 +87,10 @@ func TestTheNameNodesAreAwayForAWhile(t *testing.T) {
 // were, all of them acknowledged.
 func appendsFor(t *testing.T, a storage.Appender, d time.Duration) (n int, slowest time.Duration) {
 	t.Helper()
+	ticker := time.NewTicker(appendEvery)
+	defer ticker.Stop()
 	for end := time.Now().Add(d); time.Now().Before(end); n++ {
+		<-ticker.C
 		begun := time.Now()
 		durable := make(chan error, 1)
 		a.Append(bytes.Repeat([]byte("x"), 1000), func(err error) { durable <- err })

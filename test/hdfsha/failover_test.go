@@ -14,6 +14,7 @@ import (
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/talos/batch"
 	"github.com/talos-log/talos/test/hadoop"
+	"github.com/talos-log/talos/test/load"
 	"github.com/talos-log/talos/test/scene"
 )
 
@@ -26,7 +27,7 @@ func nodeScene(t *testing.T, c *hadoop.Cluster) *scene.Scene {
 	t.Helper()
 	timed(t)
 	return scene.New(t, scene.Config{
-		Program: &released, Partitions: 2, Topic: talos.TopicConfig{SegmentBytes: 256 << 10},
+		Program: &released, Partitions: 2, Topic: talos.TopicConfig{SegmentBytes: talos.MinSegmentBytes},
 		Args: []string{"--store", c.StoreForTest(t)},
 	})
 }
@@ -38,18 +39,18 @@ func TestTheActiveNameNodeFailsUnderLoad(t *testing.T) {
 	rng := scene.Random(t)
 	s := nodeScene(t, cluster)
 	follower := s.Follow()
-	producers := s.Produce(0, 64, uncompressed())
+	producers := produce(s, 64)
 	for _, how := range []struct {
 		what   string
 		rounds int
 		fail   func(*hadoop.Daemon)
 	}{
-		{"the active NameNode was killed", hadoop.Rounds(2, 15), func(d *hadoop.Daemon) { d.Kill(t) }},
+		{"the active NameNode was killed", hadoop.Rounds(1, 15), func(d *hadoop.Daemon) { d.Kill(t) }},
 		{"the active NameNode was stopped", hadoop.Rounds(1, 15), func(d *hadoop.Daemon) { d.Stop(t) }},
 	} {
 		var pauses []time.Duration
 		for range how.rounds {
-			s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(10*settled))
+			s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(5*settled))
 			begun, since := time.Now(), s.History.Now()
 			former, created := cluster.NameNode(), createdBy(s)
 			how.fail(former)
@@ -68,8 +69,12 @@ func TestTheActiveNameNodeFailsUnderLoad(t *testing.T) {
 	s.Finish(producers, follower)
 }
 
-// uncompressed are two producers that soon fill a segment.
-func uncompressed() []batch.Codec { return []batch.Codec{batch.None, batch.None} }
+// produce starts two producers that soon fill a segment, and leave the processors to
+// the daemons that are started meanwhile.
+func produce(s *scene.Scene, window int) *load.Producers {
+	s.T.Helper()
+	return s.Load(load.Plan{Codecs: []batch.Codec{batch.None, batch.None}, Window: window, Rate: 1500})
+}
 
 // createdBy counts the segments that the node has created.
 func createdBy(s *scene.Scene) float64 {
@@ -87,10 +92,10 @@ func TestTheActiveNameNodeDiesDuringATakeover(t *testing.T) {
 	rng := scene.Random(t)
 	s := nodeScene(t, cluster)
 	follower := s.Follow()
-	producers := s.Produce(0, 64, uncompressed())
+	producers := produce(s, 64)
 	var pauses []time.Duration
-	for range hadoop.Rounds(2, 20) {
-		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(10*settled))
+	for range hadoop.Rounds(1, 20) {
+		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(5*settled))
 		begun := time.Now()
 		s.Node.Kill()
 		since := s.History.Now()
@@ -114,7 +119,7 @@ func TestCallsThatASecondNameNodeAnswersAreCarriedOutOnce(t *testing.T) {
 	cluster := running(t)
 	root := cluster.StoreForTest(t)
 	s := openStore(t, root)
-	for round := range hadoop.Rounds(2, 20) {
+	for round := range hadoop.Rounds(1, 20) {
 		var done atomic.Int64
 		stop := make(chan struct{})
 		group, _ := errgroup.WithContext(t.Context())

@@ -73,11 +73,11 @@ func takeOver(t *testing.T, cluster *hadoop.Cluster, die func(*hadoop.Daemon), r
 	rng := scene.Random(t)
 	s, nodes := newPair(t, cluster.StoreForTest(t))
 	follower := s.Follow()
-	producers := s.Produce(0, 64, uncompressed())
+	producers := produce(s, 64)
 	var pauses []time.Duration
 	for round := range rounds {
 		node := nodes[round%2]
-		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(10*settled))
+		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(5*settled))
 		begun, since := time.Now(), s.History.Now()
 		die(cluster.DataNodes()[rng.IntN(3)])
 		node.Kill()
