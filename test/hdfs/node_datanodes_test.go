@@ -28,10 +28,10 @@ func TestADataNodeDiesInMidAppend(t *testing.T) {
 	rng := scene.Random(t)
 	s := nodeScene(t, cluster.StoreForTest(t), 2, talos.TopicConfig{})
 	follower := s.Follow()
-	producers := s.Produce(0, 64, scene.Codecs()[:2])
+	producers := produce(s)
 
 	var pauses, usual []time.Duration
-	for range hadoop.Rounds(6, 20) {
+	for range hadoop.Rounds(3, 20) {
 		awaitAllReplicas(s, cluster)
 		begun := time.Now()
 		s.AwaitNewAcks(s.History.Now(), settled+rng.IntN(settled))
@@ -56,7 +56,7 @@ func TestADataNodeIsStoppedInMidAppend(t *testing.T) {
 	rng := scene.Random(t)
 	s := nodeScene(t, cluster.StoreForTest(t), 2, talos.TopicConfig{})
 	follower := s.Follow()
-	producers := s.Produce(0, 64, scene.Codecs()[:2])
+	producers := produce(s)
 	s.AwaitNewAcks(s.History.Now(), settled)
 
 	victim := cluster.DataNodes()[rng.IntN(3)]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/talos-log/talos/talos"
 	"github.com/talos-log/talos/test/hadoop"
+	"github.com/talos-log/talos/test/load"
 	"github.com/talos-log/talos/test/process"
 	"github.com/talos-log/talos/test/scene"
 )
@@ -23,6 +24,13 @@ func nodeScene(t *testing.T, store string, partitions int32, cfg talos.TopicConf
 	t.Helper()
 	timed(t)
 	return scene.New(t, scene.Config{Program: &released, Partitions: partitions, Topic: cfg, Args: []string{"--store", store}})
+}
+
+// produce starts two producers that leave the processors to the daemons that are
+// started meanwhile.
+func produce(s *scene.Scene) *load.Producers {
+	s.T.Helper()
+	return s.Load(load.Plan{Codecs: scene.Codecs()[:2], Window: 64, Rate: 500})
 }
 
 // timed says how long the test took.

@@ -31,7 +31,7 @@ func TestADeposedOwnerAcknowledgesNothing(t *testing.T) {
 	)
 	t.Parallel()
 	timed(t)
-	rounds := hadoop.Rounds(8, 20)
+	rounds := hadoop.Rounds(5, 20)
 	rng := scene.Random(t)
 	p := newPair(t, running(t).StoreForTest(t))
 	s := p.scene

@@ -21,9 +21,7 @@ import (
 )
 
 const (
-	// raceRounds is how many writers of a kind are recovered, racesAtOnce of them at
-	// a time.
-	raceRounds  = 20
+	// racesAtOnce is how many writers of a kind are recovered at a time.
 	racesAtOnce = 6
 	// raceDelay is the most that a writer appends before that.
 	raceDelay = 300 * time.Millisecond
@@ -61,7 +59,7 @@ func TestAWriterIsRecoveredAtARandomMoment(t *testing.T) {
 				r.store = openStore(t, r.root)
 				var rounds errgroup.Group
 				rounds.SetLimit(racesAtOnce)
-				for n := range raceRounds {
+				for n := range hadoop.Rounds(10, 20) {
 					delay := time.Duration(random.Int64N(int64(raceDelay)))
 					rounds.Go(func() error {
 						if err := r.round(t.Context(), fmt.Sprintf("round-%d", n), delay); err != nil {
