@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long things may take that must happen.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 var id = storage.ID{Folder: "topic/0", Name: "a"}
 
