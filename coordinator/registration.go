@@ -233,6 +233,20 @@ func (m *Meta) found(run string, revision int64) bool {
 	return true
 }
 
+// lookAtOwnKey is found for what the node's key says now. If the registration is gone,
+// its guard hears of that.
+func (m *Meta) lookAtOwnKey(ctx context.Context) error {
+	e, err := m.load(ctx, nodeKey(m.node.ID))
+	if err != nil || e.Revision == 0 {
+		return err
+	}
+	member, err := decodeMember(e)
+	if err == nil {
+		m.found(member.Run, e.Revision)
+	}
+	return err
+}
+
 // condition returns what holds while this node is registered, in this very
 // registration; false without one.
 func (m *Meta) condition() (Cond, bool) {

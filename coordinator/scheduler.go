@@ -146,7 +146,11 @@ func (m *Meta) elect(ctx context.Context, r *registration, seen int64) error {
 		return err
 	}
 	if revision == 0 {
-		// Somebody else was faster: the view will show it.
+		// Somebody else was faster, and the view will show it; or an answer about the
+		// registration was lost, and the next attempt knows what it is.
+		if err := m.lookAtOwnKey(ctx); err != nil {
+			return err
+		}
 		waiting, cancel := context.WithTimeout(ctx, retryPause)
 		defer cancel()
 		_ = m.view.await(waiting, func() bool { return m.view.scheduler.revision != seen })

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/talos-log/talos/coordinator"
+	"github.com/talos-log/talos/coordinator/mem"
 	"github.com/talos-log/talos/talos"
 )
 
@@ -152,4 +153,15 @@ func TestSchedule_PinsAndLoadsReachThePlan(t *testing.T) {
 		require.NoError(t, a.Pin(t.Context(), logs.ID, func(p coordinator.Pins) { clear(p) }))
 		require.Empty(t, a.View().Pins(logs.ID))
 	})
+}
+
+// What a node says of itself changes its registration, also if the answer is lost: it
+// does not wait to be elected until it says something again.
+func TestSchedule_IsElectedThoughAnAnswerOfSetUnfitWasLost(t *testing.T) {
+	kv := &flaky{KV: mem.New()}
+	m := registered(t, kv, "a")
+	kv.failCommits(lostReply, 1)
+	require.ErrorIs(t, m.SetUnfit(t.Context(), "no store"), talos.MetaUnavailable)
+	schedule(t, m)
+	require.Eventually(t, func() bool { return m.View().Scheduler() == "a" }, patience, time.Millisecond)
 }
