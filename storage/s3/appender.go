@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/talos-log/talos/storage"
 	"github.com/talos-log/talos/storage/internal/serial"
 )
 
 const (
-	// putTimeout bounds one append. Whether it was put is not known then, so the
-	// appender is dead.
-	putTimeout = 30 * time.Second
 	// maxChunks is how long a segment may get before the appender asks for another
 	// one: a takeover lists it, 1,000 keys a page, and looks at its checkpoints.
 	maxChunks = 4096
@@ -31,7 +27,7 @@ type appender struct {
 	id    storage.ID
 	queue *serial.Queue[*pending]
 	roll  chan struct{}
-	// ctx ends when the appender is dead, and with it the requests on their way.
+	// ctx ends when the appender is dead, which then waits for no request anymore.
 	ctx  context.Context
 	kill context.CancelFunc
 
@@ -89,9 +85,7 @@ func (a *appender) send(one *pending) {
 		one.result <- nil
 		return
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, putTimeout)
-	defer cancel()
-	one.result <- a.store.bucket.create(ctx, one.key, one.p)
+	one.result <- a.store.bucket.create(a.ctx, one.key, one.p)
 }
 
 // complete is where appends are acknowledged, in their order.

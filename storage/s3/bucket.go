@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -19,6 +21,10 @@ const (
 	callAttempts = 3
 	// onceOnly turns the library's own retries off.
 	onceOnly = 1
+	// putTimeout bounds what is sent once. Whether it was put is not known then.
+	putTimeout = 30 * time.Second
+	// closeTimeout is how long what nobody waits for anymore may take at the end.
+	closeTimeout = 5 * time.Second
 )
 
 // errTaken and errConflict are the answers 412 and 409 to a conditional PUT: the
@@ -33,7 +39,11 @@ type bucket struct {
 	name string
 	// appends sends what must not be sent twice; calls sends everything else.
 	appends, calls minio.Core
-	close          func()
+	idle           func() // closes the connections
+	// life ends with close, and with it what is flying: the requests of create.
+	life   context.Context
+	end    context.CancelFunc
+	flying sync.WaitGroup
 }
 
 func newBucket(c config, creds *credentials.Credentials, wrap func(http.RoundTripper) http.RoundTripper) (*bucket, error) {
@@ -41,10 +51,11 @@ func newBucket(c config, creds *credentials.Credentials, wrap func(http.RoundTri
 		wrap = func(t http.RoundTripper) http.RoundTripper { return t }
 	}
 	writes, reads := newTransport(maxWriteConns), newTransport(maxReadConns)
-	b := &bucket{name: c.bucket, close: func() {
+	b := &bucket{name: c.bucket, idle: func() {
 		writes.CloseIdleConnections()
 		reads.CloseIdleConnections()
 	}}
+	b.life, b.end = context.WithCancel(context.Background())
 	options := minio.Options{
 		Creds: creds, Secure: c.endpoint.Scheme == "https", Region: c.region, BucketLookup: c.lookup,
 		// Above wrap, so that what tests inject sees requests as they are sent.
@@ -63,15 +74,36 @@ func newBucket(c config, creds *credentials.Credentials, wrap func(http.RoundTri
 	return b, nil
 }
 
+// close waits a while for the requests that are flying. No other may come anymore.
+func (b *bucket) close() {
+	impatience := time.AfterFunc(closeTimeout, b.end)
+	b.flying.Wait()
+	impatience.Stop()
+	b.end()
+	b.idle()
+}
+
 // create puts an object where there is none, and sends that request once. It
 // does not touch p anymore once it has returned. errTaken: there is one already.
 // errConflict, and any other error: the object may be there, now or later.
+//
+// When ctx ends it returns, but the request goes on. MinIO has no order for one that
+// is broken off: what it was just putting may come after others have put something
+// under the same key, in spite of the condition, and take its place.
 func (b *bucket) create(ctx context.Context, key string, p []byte) error {
-	var options minio.PutObjectOptions
-	options.SetMatchETagExcept("*")
+	if err := context.Cause(ctx); err != nil {
+		return named("put", key, err)
+	}
 	content := &body{rest: p}
 	defer content.detach()
-	_, err := b.appends.PutObject(ctx, b.name, key, content, int64(len(p)), "", "", options)
+	result := make(chan error, 1)
+	b.flying.Go(func() { result <- b.putOnce(key, content, int64(len(p))) })
+	var err error
+	select {
+	case err = <-result:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
 	switch minio.ToErrorResponse(err).StatusCode {
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("put %s: %w: %w", key, errTaken, err)
@@ -79,6 +111,15 @@ func (b *bucket) create(ctx context.Context, key string, p []byte) error {
 		return fmt.Errorf("put %s: %w: %w", key, errConflict, err)
 	}
 	return named("put", key, err)
+}
+
+func (b *bucket) putOnce(key string, content io.Reader, size int64) error {
+	ctx, cancel := context.WithTimeout(b.life, putTimeout)
+	defer cancel()
+	var options minio.PutObjectOptions
+	options.SetMatchETagExcept("*")
+	_, err := b.appends.PutObject(ctx, b.name, key, content, size, "", "", options)
+	return err
 }
 
 // overwrite puts an empty object, whatever there is.

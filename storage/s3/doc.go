@@ -31,6 +31,16 @@
 // farther ahead, the wall. The appender can't pass it, so the gap before it is
 // filled, by one of the two.
 //
+// # What MinIO does with a request that is broken off
+//
+// It may put the object all the same, but later, over one that was put meanwhile. So
+// no PUT of a chunk or a seal is broken off, whoever waits for it gives up or not.
+//
+// Or it takes the object back, which listings have shown by then. A node that is killed
+// breaks its requests off. So a Recover asks with HEAD, which waits for the PUT, for
+// what it listed and may neither be acknowledged nor stay: the last chunks, and a seal
+// that it did not put.
+//
 // # Why seals outlive their chunks
 //
 // An appender may have been stopped for days. What keeps it from acknowledging is

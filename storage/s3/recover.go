@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/talos-log/talos/storage"
 )
 
@@ -60,42 +62,78 @@ func (s *Store) recover(ctx context.Context, id storage.ID, r run) (entry, error
 }
 
 // seal puts the seal at the first number that is missing, unless there is one. The
-// segment has at least this run.
+// segment has at least what is settled of this run; all of what is returned is.
 func (s *Store) seal(ctx context.Context, id storage.ID, r run) (run, error) {
 	overtaken := 0
 	for range recoverRounds {
-		switch {
-		case !r.exists():
+		if !r.exists() {
 			return run{}, storage.ErrNotFound
-		case r.sealed:
-			return r, nil
 		}
-		err := s.bucket.create(ctx, s.chunk(id, r.next()), nil)
-		switch {
-		case err == nil:
+		var settled bool
+		listed, sealed := r.end(), r.sealed
+		group, asking := errgroup.WithContext(ctx)
+		group.Go(func() (err error) {
+			settled, err = s.settled(asking, id, listed)
+			return err
+		})
+		if !sealed {
+			group.Go(func() (err error) {
+				sealed, err = s.putSeal(asking, id, r.next(), &overtaken)
+				return err
+			})
+		}
+		err := group.Wait()
+		if err == nil && settled && sealed {
 			r.sealed = true
 			return r, nil
-		case errors.Is(err, errTaken):
-			if overtaken++; overtaken > 1 {
-				err = s.wall(ctx, id, r.next()+window<<min(overtaken, wallDoublings))
-			} else {
-				err = nil // most likely by another Recover
-			}
-			if err != nil {
-				return run{}, err
-			}
-		case errors.Is(err, errConflict):
-			if err := pause(ctx, conflictPause); err != nil {
-				return run{}, err
-			}
-		default:
-			return run{}, err
 		}
-		if r, err = s.load(ctx, id); err != nil {
+		if err == nil {
+			r, err = s.load(ctx, id)
+		}
+		if err != nil {
 			return run{}, err
 		}
 	}
 	return run{}, fmt.Errorf("the seal could not be put in %d rounds", recoverRounds)
+}
+
+// putSeal tells whether it put the seal. If not, somebody else was there before.
+func (s *Store) putSeal(ctx context.Context, id storage.ID, number int64, overtaken *int) (bool, error) {
+	err := s.bucket.create(ctx, s.chunk(id, number), nil)
+	switch {
+	case errors.Is(err, errTaken):
+		if *overtaken++; *overtaken == 1 {
+			return false, nil // most likely by another Recover
+		}
+		return false, s.wall(ctx, id, number+window<<min(*overtaken, wallDoublings))
+	case errors.Is(err, errConflict):
+		return false, pause(ctx, conflictPause)
+	}
+	return err == nil, err
+}
+
+// settled tells whether objects that were listed are there for good. MinIO lists an
+// object whose PUT has not ended, and takes it back if whoever sent that is gone by
+// then: a node that was killed, say. A HEAD waits for the end of the PUT.
+func (s *Store) settled(ctx context.Context, id storage.ID, listed []object) (bool, error) {
+	sizes := make([]int64, len(listed))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, o := range listed {
+		group.Go(func() (err error) {
+			sizes[i], err = s.bucket.size(ctx, s.chunk(id, o.number))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return false, err
+	}
+	for i, o := range listed {
+		if sizes[i] != o.size {
+			s.log.Info("an object was listed that is not there: its request failed", "segment", id.String(), "number", o.number)
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // wall puts an empty object where no chunk is yet. That it is too late, or that

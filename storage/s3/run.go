@@ -50,6 +50,19 @@ func (r run) exists() bool { return len(r.chunks) > 0 }
 // missing in between.
 func (r run) broken() bool { return !r.sealed && r.far >= r.next()+window }
 
+// end returns what of a listed run may not be there for good: the seal, and the chunks
+// that no other one's being there shows to be acknowledged (see window).
+func (r run) end() []object {
+	var objects []object
+	for n := max(0, r.next()-window); n < r.next(); n++ {
+		objects = append(objects, object{n, r.chunks[n].size})
+	}
+	if r.sealed {
+		objects = append(objects, object{r.next(), 0})
+	}
+	return objects
+}
+
 // extend returns the run with what a listing of the objects behind it shows.
 func (r run) extend(objects []object) run {
 	slices.SortFunc(objects, func(a, b object) int { return int(a.number - b.number) })

@@ -49,6 +49,18 @@ func TestARunGrowsAndTheOldOneStays(t *testing.T) {
 	require.EqualValues(t, 17, b.size())
 }
 
+func TestTheEndOfARun(t *testing.T) {
+	objects := []object{{0, 5}}
+	require.Equal(t, objects, run{}.extend(objects).end())
+	for n := range int64(2 * window) {
+		objects = append(objects, object{n + 1, 3})
+	}
+	require.Equal(t, objects[window+1:], run{}.extend(objects).end(), "the chunk before them is acknowledged")
+	objects = append(objects, object{2*window + 1, 0})
+	require.Equal(t, objects[window+1:], run{}.extend(objects).end(), "and the seal")
+	require.Empty(t, run{}.end())
+}
+
 func TestCovering(t *testing.T) {
 	r := run{}.extend([]object{{0, 5}, {1, 3}, {2, 4}})
 	for _, c := range []struct {

@@ -16,8 +16,13 @@ func Objects() []Mutant {
 		},
 		{
 			Name:    "recovers without a seal",
-			Edits:   []Edit{{"storage/s3/recover.go", "		err := s.bucket.create(ctx, s.chunk(id, r.next()), nil)\n", "		err := error(nil)\n"}},
+			Edits:   []Edit{{"storage/s3/recover.go", "	err := s.bucket.create(ctx, s.chunk(id, number), nil)\n	switch", "	err := error(nil)\n	switch"}},
 			Package: tests, Test: "TestAZombieAcknowledgesNothingAfterTheRecovery", Says: "acknowledged beyond the recovered length",
+		},
+		{
+			Name:    "recovers by a listing alone",
+			Edits:   []Edit{{"storage/s3/recover.go", "		if sizes[i] != o.size {\n", "		if i < 0 {\n"}},
+			Package: tests, Test: "TestARecoverCountsNothingThatIsTakenBack", Says: "objects that are there for good",
 		},
 		{
 			Name:    "removes the seal with the chunks",
@@ -31,7 +36,7 @@ func Objects() []Mutant {
 		},
 		{
 			Name:    "recovers without a wall",
-			Edits:   []Edit{{"storage/s3/recover.go", "	err := s.bucket.create(ctx, s.chunk(id, number), nil)\n", "	err := error(nil)\n"}},
+			Edits:   []Edit{{"storage/s3/recover.go", "	err := s.bucket.create(ctx, s.chunk(id, number), nil)\n	if", "	err := error(nil)\n	if"}},
 			Package: tests, Test: "TestARecoverCatchesUpWithAnyAppender", Says: "could not be put in 32 rounds",
 		},
 		{

@@ -94,8 +94,8 @@ func TestPurgeTakesEntriesOfSegmentsThatNeverCameToBe(t *testing.T) {
 func TestARemoveThatIsBrokenOffMayBeRepeated(t *testing.T) {
 	for n := 1; ; n++ {
 		u := minio.ForTest(t)
-		s := open(t, u, nil)
-		w := create(t, s, id)
+		node, s := open(t, u, nil), open(t, u, nil)
+		w := create(t, node, id)
 		w.mustAppend(3)
 		var changes atomic.Int64
 		breaking := open(t, u, hook(func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
@@ -109,6 +109,7 @@ func TestARemoveThatIsBrokenOffMayBeRepeated(t *testing.T) {
 		require.NoError(t, s.Remove(t.Context(), id))
 		require.Equal(t, map[string]int64{"chunks/topic/0/a!/0000000000": 0, "chunks/topic/0/a!/0000000004": 0}, keys(t, u), "broken off at change %d", n)
 		w.mustBeDead()
+		require.NoError(t, node.Close(), "nothing that it has sent comes after the purge")
 		_, found := s.Recover(t.Context(), id)
 		require.ErrorIs(t, found, storage.ErrNotFound)
 		require.NoError(t, s.Purge(t.Context(), "topic"))
