@@ -37,6 +37,7 @@ func (s *Store) Recover(ctx context.Context, id storage.ID) (storage.Info, error
 	e, _, err := s.find(ctx, id)
 	looks.Wait()
 	if err == nil && !e.sealed {
+		// Only then does it matter what became of the other look.
 		if err = loadErr; err == nil {
 			e, err = s.recover(ctx, id, r)
 		}

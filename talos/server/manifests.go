@@ -39,7 +39,7 @@ func (t *term) settleManifest(ctx context.Context, name talos.TopicName, id talo
 	for {
 		topic, err := t.node.cfg.Meta.Topic(ctx, name)
 		if errors.Is(err, talos.UnknownTopic) || err == nil && topic.ID != id {
-			return t.endManifest(ctx, id)
+			return t.endManifest(ctx, talos.Topic{ID: id, Name: name})
 		}
 		if err != nil {
 			return err
@@ -60,24 +60,24 @@ func (t *term) settleManifest(ctx context.Context, name talos.TopicName, id talo
 // endManifest makes the newest manifest of a deleted topic say so, if one was written
 // behind that. If the removal of its data is over, nobody will take it away: then it
 // goes at once.
-func (t *term) endManifest(ctx context.Context, id talos.TopicID) error {
+func (t *term) endManifest(ctx context.Context, topic talos.Topic) error {
 	store := t.node.cfg.Store
-	newest, err := manifest.Latest(ctx, store, id)
+	_, err := manifest.Latest(ctx, store, topic.ID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
-		err = manifest.Bury(ctx, store, newest.Topic, time.Now())
+		err = manifest.Bury(ctx, store, topic, time.Now())
 	}
 	if err != nil {
-		return storeError("server.AlterTopic", newest.Topic, err)
+		return storeError("server.AlterTopic", topic, err)
 	}
 	left, err := t.node.cfg.Meta.Deleted(ctx)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(left, func(topic talos.Topic) bool { return topic.ID == id }) {
+	if slices.ContainsFunc(left, func(other talos.Topic) bool { return other.ID == topic.ID }) {
 		return nil
 	}
-	return removeManifests(ctx, store, id)
+	return removeManifests(ctx, store, topic.ID)
 }
